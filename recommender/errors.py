@@ -1,0 +1,83 @@
+"""Every error of ours: which thing, what is wrong, what to do next. Imports nothing of ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+
+class RecommenderError(Exception):
+    """Whatever this package refuses on purpose; the message is one line for a person.
+
+    `exit_code` is what the command line ends with: 1 failed, 3 no such article or thread, 4 the index is unusable.
+    """
+
+    exit_code = 1
+
+
+class InvalidArticleError(RecommenderError):
+    """One article breaks a rule of the `Article` type."""
+
+    def __init__(self, article_id: str, reason: str) -> None:
+        super().__init__(f"article {article_id!r}: {reason}")
+        self.article_id = article_id
+        self.reason = reason
+
+
+class UnreadableSourceError(RecommenderError):
+    """A source of articles cannot be read as a whole: missing, a folder, truncated, of another format."""
+
+    def __init__(self, source: str, reason: str, remedy: str) -> None:
+        super().__init__(f"{source}: {reason}; {remedy}")
+        self.source = source
+
+
+class InvalidRowsError(RecommenderError):
+    """Rows of a source are no articles; nothing has been changed."""
+
+    def __init__(self, total: int, first: Sequence[str]) -> None:
+        shown = "\n".join(f"  {line}" for line in first)
+        more = f"\n  … and {total - len(first)} more" if total > len(first) else ""
+        rows = "1 row is" if total == 1 else f"{total} rows are"
+        super().__init__(f"{rows} not valid; nothing was changed; mend them or go on without them with --skip-invalid:\n{shown}{more}")
+        self.total = total
+        self.first = tuple(first)
+
+
+class UnknownArticleError(RecommenderError):
+    """No article of that id is in the index."""
+
+    exit_code = 3
+
+    def __init__(self, article_id: str) -> None:
+        super().__init__(f"no article {article_id!r} in this index; add it with `recommender add`")
+        self.article_id = article_id
+
+
+class UnknownThreadError(RecommenderError):
+    """No thread of that id is in the index."""
+
+    exit_code = 3
+
+    def __init__(self, thread_id: str) -> None:
+        super().__init__(f"no thread {thread_id!r} in this index; `recommender threads` lists them")
+        self.thread_id = thread_id
+
+
+class IndexUnusableError(RecommenderError):
+    """The index is missing, damaged or of another format version."""
+
+    exit_code = 4
+
+    def __init__(self, index: str, reason: str, remedy: str) -> None:
+        super().__init__(f"index {index}: {reason}; {remedy}")
+
+
+class IndexBusyError(RecommenderError):
+    """Another process writes to the index."""
+
+    def __init__(self, index: str, holder: str) -> None:
+        super().__init__(f"index {index}: {holder} is writing to it; try again when it has ended")
+
+
+class EncoderError(RecommenderError):
+    """An encoder cannot be loaded, or is not the one that the index was built with."""
