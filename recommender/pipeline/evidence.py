@@ -1,0 +1,144 @@
+"""Step 7a of 8: what speaks for and against a pair of articles. Every number is a pure function of the pair and its archive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
+
+BLOCK = 100_000
+"""Pairs that are compared at once; bounds the memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Views:
+    """What is compared of some articles; row i of every field is the same article."""
+
+    text: sparse.csr_matrix
+    """(n, n_terms) TF-IDF of title, lead and body, unit rows."""
+    lead: sparse.csr_matrix
+    """(n, n_terms) the same of title and lead."""
+    title: sparse.csr_matrix
+    """(n, n_terms) the same of the title; an empty row where there is none."""
+    names: sparse.csr_matrix
+    """(n, n_terms) the same of the names in title, lead and body; an empty row where there are none."""
+    numbers: sparse.csr_matrix
+    """(n, n_terms) the same of the numbers in title and lead."""
+    vectors: NDArray[np.float32]
+    """(n, dimensions) unit rows."""
+    days: NDArray[np.float64]
+    """(n,) days since 1970; nan where no date is known."""
+
+    def __len__(self) -> int:
+        return len(self.days)
+
+    def take(self, rows: NDArray[np.int64]) -> Views:
+        """Some of the articles, in this order."""
+        return Views(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """Named numbers of n pairs, each (n,) float32; nan where a piece of evidence cannot be had."""
+
+    dense: NDArray[np.float32]
+    """Cosine of the vectors above that of two random articles of the archive, in [0, 1]."""
+    text: NDArray[np.float32]
+    """TF-IDF cosine of the full texts, in [0, 1]."""
+    lead: NDArray[np.float32]
+    """TF-IDF cosine of titles and leads, in [0, 1]."""
+    title: NDArray[np.float32]
+    """TF-IDF cosine of the titles, in [0, 1]; nan where one has none."""
+    names: NDArray[np.float32]
+    """TF-IDF cosine of the names in them, in [0, 1]; nan where one has none."""
+    numbers: NDArray[np.float32]
+    """TF-IDF cosine of the numbers in titles and leads, in [0, 1]; nan where one has none."""
+    days_apart: NDArray[np.float32]
+    """Days between the two; nan where a date is not known."""
+
+    def __len__(self) -> int:
+        return len(self.dense)
+
+    def of_pair(self, number: int) -> dict[str, float | None]:
+        """The numbers of one pair by name, rounded; None where a piece cannot be had."""
+        values = {field.name: float(getattr(self, field.name)[number]) for field in fields(self)}
+        return {name: None if np.isnan(value) else round(value, 4) for name, value in values.items()}
+
+
+def views_of(counts: TermCounts, vocabulary: Vocabulary, n_articles: int, vectors: NDArray[np.float32], days: NDArray[np.float64]) -> Views:
+    """The views of some articles as an archive of `n_articles` articles with this vocabulary sees them."""
+    idf = idf_of(vocabulary.document_frequency, n_articles)
+    names, numbers = vocabulary.is_name(), vocabulary.is_number()
+
+    def view(part: sparse.csr_matrix, chosen: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
+        return unit_rows(damped(part if chosen is None else _only(part, chosen), idf))
+
+    return Views(
+        text=view(counts.text),
+        lead=view(counts.lead),
+        title=view(counts.title),
+        names=view(counts.text, names),
+        numbers=view(counts.lead, numbers),
+        vectors=vectors,
+        days=days,
+    )
+
+
+def usual_cosine(vectors: NDArray[np.float32]) -> float:
+    """The cosine of two random articles of an archive: models differ in it from 0 to .8. At most 0.95.
+
+    Taken over pairs half an archive apart, so that it is the same each time.
+    """
+    if len(vectors) < 2:
+        return 0.0
+    half = len(vectors) // 2
+    apart = np.einsum("ij,ij->i", vectors[:half], vectors[half : 2 * half])
+    return float(np.clip(np.median(apart), 0.0, 0.95))
+
+
+def evidence_of(
+    left: Views, left_rows: NDArray[np.int64], right: Views, right_rows: NDArray[np.int64], usual: float
+) -> Evidence:
+    """The evidence on the pairs (left_rows[i], right_rows[i]); `usual` is the archive's `usual_cosine`."""
+    cosine = np.empty(len(left_rows), np.float32)
+    for start in range(0, len(left_rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        cosine[part] = np.einsum("ij,ij->i", left.vectors[left_rows[part]], right.vectors[right_rows[part]])
+
+    def sparse_cosine(name: str, *, needed: bool = False) -> NDArray[np.float32]:
+        one, two = getattr(left, name), getattr(right, name)
+        cosines = _row_products(one, left_rows, two, right_rows)
+        if needed:
+            cosines[(np.diff(one.indptr)[left_rows] == 0) | (np.diff(two.indptr)[right_rows] == 0)] = np.nan
+        return cosines
+
+    return Evidence(
+        dense=np.clip((cosine - usual) / (1 - usual), 0, 1),
+        text=sparse_cosine("text"),
+        lead=sparse_cosine("lead"),
+        title=sparse_cosine("title", needed=True),
+        names=sparse_cosine("names", needed=True),
+        numbers=sparse_cosine("numbers", needed=True),
+        days_apart=np.abs(left.days[left_rows] - right.days[right_rows]).astype(np.float32),
+    )
+
+
+def _only(counts: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_matrix:
+    """The counts of the chosen terms, in a matrix of the same shape."""
+    kept = chosen[counts.indices]
+    ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
+    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends), shape=counts.shape)
+
+
+def _row_products(
+    one: sparse.csr_matrix, one_rows: NDArray[np.int64], two: sparse.csr_matrix, two_rows: NDArray[np.int64]
+) -> NDArray[np.float32]:
+    products = np.empty(len(one_rows), np.float32)
+    for start in range(0, len(one_rows), BLOCK):
+        part = slice(start, start + BLOCK)
+        products[part] = np.asarray(one[one_rows[part]].multiply(two[two_rows[part]]).sum(axis=1)).ravel()
+    return np.clip(products, 0, 1)

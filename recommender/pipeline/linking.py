@@ -1,0 +1,140 @@
+"""Step 7c of 8: pairs with their probability -> story threads. Average linkage on the pairs that are known."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.pipeline.candidates import Pairs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkingConfig:
+    """When two groups of articles are one thread."""
+
+    join: float = 0.4
+    """Mean probability of the pairs between two groups from which they are one. Flat optimum of the mean B-cubed F1 over
+    six sets between .3 and .4 (scripts/learn_weights.py prints it)."""
+    unknown: float = 0.5
+    """A pair nobody nominated counts this much of the mean of the known ones: large stories have more pairs than any list
+    of neighbours holds. 0 breaks them apart, 1 chains."""
+    floor: float = 0.05
+    """Pairs below say nothing."""
+
+
+DEFAULT = LinkingConfig()
+
+
+def thread_groups(n_articles: int, pairs: Pairs, same_story: NDArray[np.float32], config: LinkingConfig = DEFAULT) -> list[list[int]]:
+    """Groups of two or more positions, each rising, in the order of their first member; an article is in one at most.
+
+    The pair of groups with the highest mean probability is joined first (average linkage; Sokal & Michener, 1958), until
+    none reaches `join`. Since a group must be close to a whole other group, one odd pair cannot chain two stories into one.
+    Groups never reach across parts of the graph that no pair above the floor connects, so parts may be done one by one.
+    """
+    joining = _Joining(n_articles, config)
+    usable = same_story >= config.floor
+    for left, right, probability in zip(
+        pairs.left[usable].tolist(), pairs.right[usable].tolist(), same_story[usable].tolist(), strict=True
+    ):
+        joining.know(left, right, probability)
+    joining.run()
+    return sorted(sorted(group) for group in joining.members if len(group) > 1)
+
+
+class _Joining:
+    """The groups, and between neighbouring groups the sum and number of the known probabilities."""
+
+    def __init__(self, n_articles: int, config: LinkingConfig) -> None:
+        self.config = config
+        self.members: list[list[int]] = [[position] for position in range(n_articles)]
+        self.known: list[dict[int, tuple[float, int]]] = [{} for _ in range(n_articles)]
+
+    def know(self, left: int, right: int, probability: float) -> None:
+        self.known[left][right] = self.known[right][left] = (probability, 1)
+
+    def mean(self, one: int, other: int) -> float:
+        total, count = self.known[one][other]
+        pairs = len(self.members[one]) * len(self.members[other])
+        return (total + self.config.unknown * (total / count) * (pairs - count)) / pairs
+
+    def run(self) -> None:
+        heap = [self._entry(one, other) for one in range(len(self.members)) for other in self.known[one] if one < other]
+        heap = [entry for entry in heap if -entry[0] >= self.config.join]
+        heapq.heapify(heap)
+        while heap:
+            _, one, other, size_one, size_other = heapq.heappop(heap)
+            if len(self.members[one]) != size_one or len(self.members[other]) != size_other:
+                continue  # one of them has grown or is gone; its present entry is in the heap too
+            kept = self._join(one, other)
+            for neighbour in self.known[kept]:
+                if self.mean(kept, neighbour) >= self.config.join:
+                    heapq.heappush(heap, self._entry(kept, neighbour))
+
+    def _entry(self, one: int, other: int) -> tuple[float, int, int, int, int]:
+        one, other = min(one, other), max(one, other)
+        return -self.mean(one, other), one, other, len(self.members[one]), len(self.members[other])
+
+    def _join(self, one: int, other: int) -> int:
+        kept, gone = (one, other) if len(self.known[one]) >= len(self.known[other]) else (other, one)
+        self.members[kept] += self.members[gone]
+        self.members[gone] = []
+        for neighbour, (total, count) in self.known[gone].items():
+            del self.known[neighbour][gone]
+            if neighbour != kept:
+                old_total, old_count = self.known[kept].get(neighbour, (0.0, 0))
+                merged = (old_total + total, old_count + count)
+                self.known[kept][neighbour] = self.known[neighbour][kept] = merged
+        self.known[gone] = {}
+        return kept
+
+
+def connected(n_articles: int, pairs: Pairs, same_story: NDArray[np.float32], config: LinkingConfig = DEFAULT) -> NDArray[np.int64]:
+    """(n_articles,) the part of the graph that each article is in; threads never reach across parts."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    usable = same_story >= config.floor
+    left, right = pairs.left[usable], pairs.right[usable]
+    graph = coo_matrix((np.ones(len(left), np.int8), (left, right)), shape=(n_articles, n_articles))
+    return np.asarray(connected_components(graph, directed=False)[1], np.int64)
+
+
+def mint_thread_id(founder: str, taken: set[str]) -> str:
+    """A new thread id, the same whenever the same article founds the thread."""
+    for attempt in range(len(taken) + 1):
+        thread_id = "t" + blake2b(f"{founder}\n{attempt}".encode(), digest_size=5).hexdigest()
+        if thread_id not in taken:
+            return thread_id
+    raise AssertionError("more ids are taken than there are threads")
+
+
+def inherit_thread_ids(groups: Sequence[Sequence[str]], previous: dict[str, str], taken: set[str]) -> list[str]:
+    """The id of each new group of article ids: that of the old thread it shares most articles with, else a new one.
+
+    An old id goes to the group that shares the most with it, in doubt to the larger one, then to the first.
+    """
+    claims: list[tuple[int, int, int, str]] = []
+    for number, group in enumerate(groups):
+        shared: dict[str, int] = {}
+        for article_id in group:
+            if article_id in previous:
+                shared[previous[article_id]] = shared.get(previous[article_id], 0) + 1
+        claims += [(-count, -len(group), number, thread_id) for thread_id, count in shared.items()]
+    ids: dict[int, str] = {}
+    given: set[str] = set()
+    for _, _, number, thread_id in sorted(claims):
+        if number not in ids and thread_id not in given:
+            ids[number] = thread_id
+            given.add(thread_id)
+    used = taken | set(previous.values())
+    for number, group in enumerate(groups):
+        if number not in ids:
+            ids[number] = mint_thread_id(group[0], used)
+            used.add(ids[number])
+    return [ids[number] for number in range(len(groups))]

@@ -1,0 +1,120 @@
+"""Step 8 of 8: scored candidates and threads -> the lists. Pure: what a reader sees follows from these values alone."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DUPLICATE_TEXT = 0.9
+"""TF-IDF cosine of two full texts from which they are the same text: a copy with another headline and a few changed words.
+Rewritten reports of one event stay below .8."""
+
+DUPLICATE_WORDS = 30
+"""Distinct terms an article must have for that; shorter texts are the same only when nearly every term is."""
+
+DUPLICATE_SHORT = 0.98
+"""The same limit for shorter texts, bare headlines among them."""
+
+DUPLICATE_LENGTHS = 0.7
+"""Distinct terms of the shorter text per one of the longer: an excerpt is no copy."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RankingConfig:
+    """What a list shows."""
+
+    least_score: float = 0.1
+    """Below it nothing is shown, in any list: an empty place is better than a stranger. (Probability of being related.)"""
+    least_sidebar: float = 0.25
+    """The same for what a reader sees."""
+    longest: int = 20
+    """Articles of one stored list."""
+    half_life_days: float = 180.0
+    """Days from the article's own date after which freshness has halved; it multiplies, so it reorders what is related
+    and never lifts what is not."""
+    least_freshness: float = 0.6
+    """What age can take at most."""
+    variety: float = 0.3
+    """Weight of the likeness to what the list holds already (maximal marginal relevance; Carbonell & Goldstein, 1998)."""
+    thread_run: int = 3
+    """Articles of the running thread before background is let in."""
+    background_run: int = 2
+    """Articles of background before the thread goes on."""
+
+
+DEFAULT = RankingConfig()
+
+
+class Candidates(NamedTuple):
+    """What may be shown beside one article; all fields (n,)."""
+
+    positions: NDArray[np.int64]
+    scores: NDArray[np.float32]  # probability of being related, in [0, 1]
+    same_thread: NDArray[np.bool_]
+    duplicate: NDArray[np.bool_]  # of the article itself
+    days: NDArray[np.float64]  # since 1970, nan where unknown
+
+
+def is_duplicate(
+    text: NDArray[np.float32], lengths_one: NDArray[np.int64], lengths_two: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    """(n,) which pairs are one text twice; from the cosine of the full texts and the numbers of distinct terms."""
+    shorter, longer = np.minimum(lengths_one, lengths_two), np.maximum(lengths_one, lengths_two)
+    limit = np.where(shorter >= DUPLICATE_WORDS, DUPLICATE_TEXT, DUPLICATE_SHORT)
+    return (text >= limit) & (shorter >= DUPLICATE_LENGTHS * longer)
+
+
+def similar(candidates: Candidates, config: RankingConfig = DEFAULT) -> list[int]:
+    """Places of the candidates by score alone, best first; ties by position. Nothing is collapsed."""
+    order = np.lexsort((candidates.positions, -candidates.scores))
+    shown = order[candidates.scores[order] >= config.least_score]
+    return [int(place) for place in shown[: config.longest]]
+
+
+def freshness(days: NDArray[np.float64], own_day: float, config: RankingConfig = DEFAULT) -> NDArray[np.float64]:
+    """(n,) in [least_freshness, 1]: 1 on the article's own day, halfway down to the least after half_life_days."""
+    age = np.nan_to_num(np.abs(days - own_day), nan=config.half_life_days)
+    return config.least_freshness + (1 - config.least_freshness) * 0.5 ** (age / config.half_life_days)
+
+
+def sidebar(
+    candidates: Candidates, alike: NDArray[np.float32], copies: NDArray[np.int64], own_day: float, config: RankingConfig = DEFAULT
+) -> list[int]:
+    """Places of the candidates as a reader should see them, best first.
+
+    `alike` (n, n) says how close the candidates are to each other, in [0, 1]; `copies` (n,) numbers the texts: candidates
+    of one number are one text, of which only the best is shown. The article's own copies are not shown at all. The list
+    begins with the thread, lets background in after `thread_run` articles, and goes on in turn; any beginning of it is
+    the list of that length.
+    """
+    worth = candidates.scores * freshness(candidates.days, own_day, config)
+    usable = (candidates.scores >= config.least_sidebar) & ~candidates.duplicate
+    left = _one_of_each(np.flatnonzero(usable), worth, copies, candidates.positions)
+    chosen: list[int] = []
+    likeness = np.zeros(len(worth), np.float64)
+    while left and len(chosen) < config.longest:
+        turn = len(chosen) % (config.thread_run + config.background_run)
+        wanted = turn < config.thread_run
+        pool = [place for place in left if bool(candidates.same_thread[place]) == wanted] or left
+        value = (1 - config.variety) * worth[pool] - config.variety * likeness[pool] * worth[pool]
+        best = pool[int(np.argmax(value))]
+        chosen.append(best)
+        left.remove(best)
+        likeness = np.maximum(likeness, alike[best])
+    return chosen
+
+
+def _one_of_each(
+    places: NDArray[np.int64], worth: NDArray[np.float64], copies: NDArray[np.int64], positions: NDArray[np.int64]
+) -> list[int]:
+    """The best place of every text, ties by position; in the order of worth."""
+    seen: set[int] = set()
+    kept = []
+    for place in places[np.lexsort((positions[places], -worth[places]))].tolist():
+        if int(copies[place]) not in seen:
+            seen.add(int(copies[place]))
+            kept.append(place)
+    return kept

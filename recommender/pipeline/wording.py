@@ -1,0 +1,145 @@
+"""Step 7d of 8: what a pair or a thread is about, in words that a reader would use."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommender.pipeline.terms import Vocabulary
+
+MOST_REASONS = 3
+"""Words of a reason list beside the time."""
+
+MOST_KEYWORDS = 5
+"""Keywords of a thread."""
+
+COMMON_SHARE = 0.1
+"""A term that more of the archive holds tells a reader nothing; in an archive of fewer than 30 articles, more than 3."""
+
+NAME_WEIGHT = 2.0
+"""What a name counts beside another word of the same weight: a reader asks who and where first."""
+
+SMALLEST_SHARE = 0.02
+"""Share of the cosine of two articles that a term must bring to be a reason for it."""
+
+LABEL_LENGTH = 80
+"""Characters of a thread's label."""
+
+
+class Wording:
+    """The terms of an archive as a reader knows them."""
+
+    def __init__(self, vocabulary: Vocabulary, n_articles: int) -> None:
+        self.terms = vocabulary.terms()
+        self.is_name = vocabulary.is_name()
+        self.spellings = vocabulary.spellings
+        frequency = vocabulary.document_frequency
+        common = frequency > max(3, COMMON_SHARE * n_articles)
+        self.worth = np.where(common | vocabulary.is_number(), 0, np.where(self.is_name, NAME_WEIGHT, 1.0)).astype(np.float32)
+
+    def spelled(self, term: int) -> str:
+        """A term as it is usually written."""
+        return self.spellings.get(term, self.terms[term]) if self.is_name[term] else self.terms[term]
+
+    def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
+        """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out."""
+        chosen: list[str] = []
+        for position in np.argsort(-weights, kind="stable")[: 8 * most].tolist():
+            if len(chosen) == most or weights[position] <= 0:
+                break
+            word = self.spelled(int(terms[position]))
+            if not any(_says_the_same(word, other) for other in chosen):
+                chosen.append(word)
+        return chosen
+
+
+def _says_the_same(word: str, other: str) -> bool:
+    one, two = word.lower().split(), other.lower().split()
+    return any(a == b or (min(len(a), len(b)) >= 4 and (a.startswith(b) or b.startswith(a))) for a in one for b in two)
+
+
+def reasons_of(
+    wording: Wording, one: sparse.csr_matrix, two: sparse.csr_matrix, days_apart: NDArray[np.float32]
+) -> list[tuple[str, ...]]:
+    """The reasons of n pairs; row i of both matrices, unit rows of TF-IDF, is pair i.
+
+    First the terms that bring most of the cosine, names before other words, then the time between the two.
+    """
+    shared = one.multiply(two).tocsr()
+    found = []
+    for number in range(shared.shape[0]):
+        begin, end = shared.indptr[number], shared.indptr[number + 1]
+        terms, products = shared.indices[begin:end], shared.data[begin:end]
+        telling = products >= SMALLEST_SHARE * products.sum()
+        weights = np.where(telling, products * wording.worth[terms], 0).astype(np.float32)
+        words = wording.best(terms.astype(np.int64), weights, MOST_REASONS)
+        found.append((*words, *time_between(float(days_apart[number]))))
+    return found
+
+
+def time_between(days: float) -> tuple[str, ...]:
+    """How far two articles are apart, in words; nothing where a date is not known."""
+    if np.isnan(days):
+        return ()
+    for unit, length, least in (("year", 365.25, 365.25), ("month", 30.44, 60), ("week", 7, 14)):
+        if days >= least:
+            return (_counted(round(days / length), unit) + " apart",)
+    if days >= 1:
+        return (_counted(round(days), "day") + " apart",)
+    return ("within a day",)
+
+
+def _counted(number: int, unit: str) -> str:
+    return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
+
+
+def keywords_of(wording: Wording, counts: sparse.csr_matrix, groups: Sequence[Sequence[int]]) -> list[tuple[str, ...]]:
+    """The keywords of each group of rows by class-based TF-IDF: (tf / |c|) ln(1 + A / f), Grootendorst (2022).
+
+    tf counts a term in the group and |c| all words of it; f counts the term in the whole archive and A is the mean number
+    of words of an article, so that the keywords of a thread do not hang on which other threads there are. A term counts
+    only where at least two articles, and a third of the group, hold it.
+    """
+    if not groups:
+        return []
+    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    members = sparse.csr_matrix(
+        (np.ones(len(group_of), np.float32), (group_of, np.concatenate([np.asarray(g) for g in groups]))),
+        shape=(len(groups), counts.shape[0]),
+    )
+    present = counts.copy()
+    present.data = np.ones_like(present.data)
+    often, holders = (members @ counts).tocsr(), (members @ present).tocsr()
+    for matrix in (often, holders):
+        matrix.sort_indices()
+    words = np.asarray(often.sum(axis=1)).ravel()
+    rarity = np.log1p(counts.data.sum() / counts.shape[0] / np.maximum(np.asarray(counts.sum(axis=0)).ravel(), 1))
+    keywords = []
+    for number, group in enumerate(groups):
+        begin, end = often.indptr[number], often.indptr[number + 1]
+        terms = often.indices[begin:end]
+        enough = holders.data[begin:end] >= max(2, len(group) / 3)
+        weights = np.where(enough, often.data[begin:end] / words[number] * rarity[terms] * wording.worth[terms], 0)
+        keywords.append(tuple(wording.best(terms.astype(np.int64), weights.astype(np.float32), MOST_KEYWORDS)))
+    return keywords
+
+
+def most_central(views_text: sparse.csr_matrix, members: Sequence[int], titles: Mapping[int, str]) -> int:
+    """The member whose text is most like all of its thread's; one with a title before one without, the older in doubt."""
+    rows = views_text[np.asarray(members)]
+    whole = sparse.csr_matrix(rows.sum(axis=0))
+    closeness = np.asarray((rows @ whole.T).todense()).ravel()
+    titled = np.array([bool(titles[member]) for member in members])
+    return int(members[int(np.argmax(closeness + 1e3 * titled))])
+
+
+def label_of(title: str, text: str) -> str:
+    """A headline short enough for a list of threads; the beginning of the text where there is no headline."""
+    label = title or text.split("\n", 1)[0]
+    if len(label) <= LABEL_LENGTH:
+        return label
+    cut = label[: LABEL_LENGTH - 1].rsplit(" ", 1)[0].rstrip(" ,;:-–—")
+    return cut + "…"

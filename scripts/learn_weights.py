@@ -1,0 +1,219 @@
+"""Learn the weights of the score, `recommender/pipeline/weights.json`, from articles whose stories are known.
+
+    python scripts/learn_weights.py DATA_DIR [--write]
+
+DATA_DIR holds gzipped JSON Lines with gold labels (`story`, and `topic` where there are two levels). Prints, for each
+set, what weights learned without that set reach on it, then what the weights learned on all sets reach, for several
+values of the joining limit; --write puts the latter into the package.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+
+from recommender.archive import Archive, days_of
+from recommender.evaluation import bcubed, ndcg_at_k
+from recommender.pipeline.articles import article_from_row
+from recommender.pipeline.candidates import Pairs, unique_pairs
+from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.embedding import LsaEncoder, rounded
+from recommender.pipeline.evidence import Evidence, evidence_of, usual_cosine
+from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.linking import DEFAULT as LINKING
+from recommender.pipeline.linking import thread_groups
+from recommender.pipeline.scoring import features, score
+from recommender.pipeline.terms import Vocabulary, count_terms
+
+SETS = ("gva", "ecbplus", "fnc1", "og2021", "uci", "wikinews")
+WEIGHTS = Path(__file__).parents[1] / "recommender/pipeline/weights.json"
+SAMPLE = Path(__file__).parents[1] / "recommender/sample"
+CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
+
+Weights = dict[str, dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LabelledSet:
+    """The candidate pairs of a set with their evidence and what is known of them."""
+
+    name: str
+    story: list[str]
+    """Of each article; an article of no story has one of its own."""
+    gains: dict[int, dict[int, float]]
+    """What each judged article earns by each other: 2 of its story, 1 related, nothing else."""
+    pairs: Pairs
+    evidence: Evidence
+    same: NDArray[np.bool_]
+    related: NDArray[np.bool_]
+    judged: NDArray[np.bool_]
+    """Pairs of which it is known whether they are related: all of a set of two levels, else those of an article judged."""
+
+
+def archive_of(rows: list[dict[str, object]]) -> Archive:
+    """The archive of some rows as `recommender build` makes it."""
+    articles = [article_from_row(row) for row in rows]
+    plain = [(plain_title(a.title), plain_text(a.body)) for a in articles]
+    counter = BoilerplateCounter()
+    for _, text in plain:
+        counter.add(text)
+    boilerplate = counter.find()
+    contents = [without_boilerplate(title, text, boilerplate) for title, text in plain]
+    vocabulary = Vocabulary()
+    counts = count_terms(contents, vocabulary, learn=True)
+    encoder = LsaEncoder.fit(counts, vocabulary)
+    vectors = rounded(encoder.encode(contents, counts))
+    numbers = np.arange(len(articles), dtype=np.int64)
+    index = VectorIndex(encoder.dimensions)
+    index.add(numbers, vectors)
+    days = days_of([a.published.timestamp() if a.published else None for a in articles])
+    return Archive(
+        rows=numbers, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
+        boilerplate=boilerplate, usual=usual_cosine(vectors), index=index,
+    )  # fmt: skip
+
+
+def candidate_pairs(archive: Archive) -> tuple[Pairs, Evidence]:
+    """All pairs that the engine would look at, with their evidence."""
+    views = archive.views()
+    pairs = unique_pairs(*archive.candidates(views, views))
+    return pairs, evidence_of(views, pairs.left, views, pairs.right, archive.usual)
+
+
+def load_set(path: Path) -> LabelledSet:
+    """A set of DATA_DIR."""
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    story = [row.pop("story") for row in rows]
+    topic = [row.pop("topic", None) for row in rows]
+    pairs, evidence = candidate_pairs(archive_of(rows))
+    names, topics = np.array(story), np.array([t or s for t, s in zip(topic, story, strict=True)])
+    same, related = names[pairs.left] == names[pairs.right], topics[pairs.left] == topics[pairs.right]
+    gains: dict[int, dict[int, float]] = {}
+    for place in range(len(rows)):
+        mates = np.flatnonzero(topics == topics[place])
+        if (names == names[place]).sum() > 1:
+            gains[place] = {int(m): 2.0 if names[m] == names[place] else 1.0 for m in mates if m != place}
+    two_levels = np.full(len(same), topic[0] is not None)
+    return LabelledSet(
+        name=path.name.split(".")[0], story=story, gains=gains, pairs=pairs, evidence=evidence, same=same, related=related,
+        judged=two_levels,
+    )  # fmt: skip
+
+
+def load_sample() -> LabelledSet:
+    """The sample newsroom."""
+    rows = [json.loads(line) for line in (SAMPLE / "articles.jsonl").read_text(encoding="utf-8").splitlines()]
+    truth = json.loads((SAMPLE / "truth.json").read_text(encoding="utf-8"))
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    thread = {article: name for name, members in truth["threads"].items() for article in members}
+    story = [thread.get(row["id"], f"alone-{row['id']}") for row in rows]
+    pairs, evidence = candidate_pairs(archive_of(rows))
+    names = np.array(story)
+    same = names[pairs.left] == names[pairs.right]
+    gains = {place[a]: {place[b]: float(grade) for b, grade in others.items()} for a, others in truth["related"].items()}
+    related, judged = same.copy(), np.zeros(len(same), np.bool_)
+    for number, (left, right) in enumerate(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)):
+        related[number] |= bool(gains.get(left, {}).get(right) or gains.get(right, {}).get(left))
+        judged[number] = left in gains or right in gains
+    return LabelledSet(
+        name="newsroom", story=story, gains=gains, pairs=pairs, evidence=evidence, same=same, related=related, judged=judged
+    )
+
+
+def learn(sets: list[LabelledSet]) -> Weights:
+    """A logistic regression for each probability; every set weighs the same."""
+    return {
+        "same_story": regression([(s.evidence, s.same) for s in sets]),
+        "related": regression([(only(s.evidence, s.judged), s.related[s.judged]) for s in sets if s.judged.any()]),
+    }
+
+
+def only(evidence: Evidence, chosen: NDArray[np.bool_]) -> Evidence:
+    """The evidence on some of the pairs."""
+    return replace(evidence, **{name: getattr(evidence, name)[chosen] for name in Evidence.__slots__})
+
+
+def regression(parts: list[tuple[Evidence, NDArray[np.bool_]]]) -> dict[str, float]:
+    """Weights by feature, none of them negative but the intercept: more likeness never speaks against a pair."""
+    named = [features(evidence) for evidence, _ in parts]
+    names = list(named[0])
+    x = np.concatenate([np.column_stack([f[name] for name in names]) for f in named])
+    y = np.concatenate([truth for _, truth in parts])
+    weight = np.concatenate([np.full(len(truth), 1e5 / len(truth)) for _, truth in parts])
+    kept = list(range(len(names)))
+    while True:
+        model = LogisticRegression(C=10, max_iter=1000).fit(x[:, kept], y, weight)
+        negative = [place for place, value in enumerate(model.coef_[0]) if value < 0]
+        if not negative:
+            break
+        kept.pop(min(negative, key=lambda place: float(model.coef_[0][place])))
+    found = {names[column]: float(value) for column, value in zip(kept, model.coef_[0], strict=True)}
+    return {"intercept": round(float(model.intercept_[0]), 3)} | {name: round(found.get(name, 0.0), 3) for name in names}
+
+
+def results(one: LabelledSet, weights: Weights) -> dict[str, float]:
+    """nDCG@5, calibration error and B-cubed F1 by joining limit."""
+    scores = score(one.evidence, weights)
+    found: dict[int, list[tuple[float, int]]] = {}
+    for left, right, value in zip(one.pairs.left.tolist(), one.pairs.right.tolist(), scores.related.tolist(), strict=True):
+        found.setdefault(left, []).append((-value, right))
+        found.setdefault(right, []).append((-value, left))
+    ndcg = []
+    for place, gains in one.gains.items():
+        if gains:
+            ranked = [str(other) for _, other in sorted(found.get(place, []))[:5]]
+            ndcg.append(ndcg_at_k(ranked, {str(other): gain for other, gain in gains.items()}, 5))
+    row = {"nDCG@5": float(np.mean(ndcg)), "ECE": calibration_error(scores.same_story, one.same)}
+    gold = {str(place): name for place, name in enumerate(one.story)}
+    for cut in CUTS:
+        groups = thread_groups(len(one.story), one.pairs, scores.same_story, replace(LINKING, join=cut))
+        predicted = {str(member): str(number) for number, group in enumerate(groups) for member in group}
+        row[f"B3@{cut}"] = bcubed(predicted, gold).f1
+    return row
+
+
+def calibration_error(probability: NDArray[np.float32], truth: NDArray[np.bool_]) -> float:
+    """Expected calibration error over ten bins of equal width (Guo et al., 2017)."""
+    bins = np.minimum((probability * 10).astype(int), 9)
+    return float(sum(abs(probability[bins == b].mean() - truth[bins == b].mean()) * (bins == b).mean() for b in np.unique(bins)))
+
+
+def show(title: str, rows: dict[str, dict[str, float]]) -> None:
+    """A table, with the mean of the columns."""
+    print(f"\n{title}")
+    names = list(next(iter(rows.values())))
+    print(f"{'':10s}" + "".join(f"{name:>9s}" for name in names))
+    for name, row in rows.items():
+        print(f"{name:10s}" + "".join(f"{value:9.3f}" for value in row.values()))
+    print(f"{'mean':10s}" + "".join(f"{np.mean([row[name] for row in rows.values()]):9.3f}" for name in names), flush=True)
+
+
+def main() -> None:
+    """Print the tables; write the weights."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    sets = [load_set(arguments.data / f"{name}.jsonl.gz") for name in SETS] + [load_sample()]
+    left_out = {s.name: results(s, learn([other for other in sets if other is not s])) for s in sets}
+    show("learned without the set", left_out)
+    weights = learn(sets)
+    shipped = {s.name: results(s, weights) for s in sets}
+    show("learned on all sets", shipped)
+    print(json.dumps(weights, indent=1))
+    if arguments.write:
+        provenance = {"by": "scripts/learn_weights.py", "sets": [s.name for s in sets], "left_out": left_out, "shipped": shipped}
+        rounded_provenance = json.loads(json.dumps(provenance), parse_float=lambda text: round(float(text), 3))
+        WEIGHTS.write_text(json.dumps({"weights": weights, "provenance": rounded_provenance}, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
