@@ -1,0 +1,54 @@
+"""Related articles and story threads for a news site.
+
+The way of the data, which is the way of the imports:
+
+    pipeline/articles.py     1  a row of outside data -> Article        checked here and nowhere else
+    pipeline/reading.py      1  files -> rows                           JSON Lines, JSON, CSV, Parquet
+    pipeline/content.py      2  Article -> Content                      plain text without repeated lines
+    pipeline/terms.py        3  Content -> counts of terms              words, names, numbers
+    pipeline/embedding.py    4  Content, terms -> unit vectors          LSA, fitted on the archive
+    pipeline/transformer.py  4  the same by a sentence-transformers model
+    pipeline/index.py        5  vectors -> neighbours                   FAISS
+    pipeline/candidates.py   6  neighbours, rare terms -> pairs worth a look
+    pipeline/evidence.py     7  pairs -> evidence                       cosines, names, numbers, days apart
+    pipeline/scoring.py      7  evidence -> probabilities               weights.json
+    pipeline/linking.py      7  probabilities -> story threads
+    pipeline/wording.py      7  terms -> reasons, keywords, labels
+    pipeline/ranking.py      8  candidates, threads -> lists
+    archive.py                  all articles of an index in memory
+    stories.py, sidebars.py     threads and lists into the store
+    writing.py                  build, add, remove: down the pipeline, into the store
+    store.py                    the one durable truth: an SQLite file
+    drafts.py                   answers that need the archive: a draft's list, a pair's evidence
+    engine.py                   Recommender
+    cli.py                      the `recommender` command
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+from recommender.answers import Explanation, Related, RelatedList, StoryThread
+from recommender.engine import Recommender
+from recommender.errors import RecommenderError
+
+if TYPE_CHECKING:
+    from recommender.pipeline.articles import Article
+    from recommender.pipeline.reading import read_articles
+
+__all__ = [
+    "Article", "Explanation", "Recommender", "RecommenderError", "Related", "RelatedList", "StoryThread", "read_articles",
+]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Article and read_articles, which reading an index does not need, on first use."""
+    if name == "Article":
+        from recommender.pipeline.articles import Article
+
+        return Article
+    if name == "read_articles":
+        from recommender.pipeline.reading import read_articles
+
+        return read_articles
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,220 @@
+"""All articles of an index in memory, as new ones are compared with them; read from the store and never the truth."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
+from recommender.pipeline.content import Boilerplate
+from recommender.pipeline.embedding import Encoder, open_encoder
+from recommender.pipeline.evidence import Evidence, Views, evidence_of, views_of
+from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.ranking import is_duplicate
+from recommender.pipeline.scoring import score
+from recommender.pipeline.terms import TermCounts, Vocabulary
+from recommender.store import CACHE, Store
+
+BLOCK = 2_000
+"""Articles that are compared at once; bounds the memory of a build."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What is held of the pairs worth keeping, each once, by position in the archive; all fields (n,)."""
+
+    pairs: Pairs
+    related: NDArray[np.float32]
+    same_story: NDArray[np.float32]
+    duplicate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.related)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Links:
+        """Some of the links."""
+        pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
+        return Links(
+            pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
+        )
+
+    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
+        one = np.concatenate([self.pairs.left, self.pairs.right])
+        other = np.concatenate([self.pairs.right, self.pairs.left])
+        number = np.tile(np.arange(len(self)), 2)
+        order = np.lexsort((other, one))
+        return np.searchsorted(one[order], np.arange(n_articles + 1)), other[order], number[order]
+
+
+def joined(parts: list[Links]) -> Links:
+    """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
+    left = np.concatenate([part.pairs.left for part in parts])
+    right = np.concatenate([part.pairs.right for part in parts])
+    _, first = np.unique(left << 32 | right, return_index=True)
+    return Links(
+        pairs=Pairs(left[first], right[first]),
+        related=np.concatenate([part.related for part in parts])[first],
+        same_story=np.concatenate([part.same_story for part in parts])[first],
+        duplicate=np.concatenate([part.duplicate for part in parts])[first],
+    )
+
+
+@dataclass(slots=True, kw_only=True)
+class Archive:
+    """The articles at positions 0, 1, 2, … in the order of their rows in the store."""
+
+    rows: NDArray[np.int64]
+    """(n,) rising."""
+    days: NDArray[np.float64]
+    """(n,) days since 1970, nan where no date is known."""
+    counts: TermCounts
+    vectors: NDArray[np.float32]
+    """(n, dimensions) unit rows."""
+    vocabulary: Vocabulary
+    encoder: Encoder
+    boilerplate: Boilerplate
+    usual: float
+    """The cosine of two random articles."""
+    index: VectorIndex
+    """Over the vectors, by row."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @classmethod
+    def load(cls, store: Store, *, device: str | None = None) -> Archive:
+        """The whole archive of a store."""
+        vocabulary = _load_vocabulary(store)
+        blobs = dict(store.query("SELECT name, value FROM blobs"))
+        meta = dict(store.query("SELECT key, value FROM meta"))
+        encoder = open_encoder(meta["model"], meta["revision"], blobs["encoder"], vocabulary, device=device)
+        found = store.query(
+            "SELECT a.row, a.instant, v.vector, t.counts FROM articles a JOIN vectors v USING (row) JOIN terms t USING (row) ORDER BY a.row"
+        )
+        rows = np.array([row for row, *_ in found], np.int64)
+        vectors = np.frombuffer(b"".join(vector for _, _, vector, _ in found), "<f2").astype(np.float32)
+        vectors = vectors.reshape(len(found), encoder.dimensions)
+        return cls(
+            rows=rows,
+            days=days_of([instant for _, instant, _, _ in found]),
+            counts=unpacked([counts for *_, counts in found], len(vocabulary)),
+            vectors=vectors,
+            vocabulary=vocabulary,
+            encoder=encoder,
+            boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
+            usual=float(meta["usual_cosine"]),
+            index=load_index(store, rows, vectors, str(meta.get("cache", ""))),
+        )
+
+    def views(self) -> Views:
+        """What is compared of all articles."""
+        return views_of(self.counts, self.vocabulary, len(self), self.vectors, self.days)
+
+    def words(self) -> NDArray[np.int64]:
+        """(n,) distinct terms of each article."""
+        return np.diff(self.counts.text.indptr).astype(np.int64)
+
+    def candidates(self, query: Views, views: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(query, position) of all that neighbours and rare terms nominate; a pair may stand there more than once."""
+        nearest = self.index.search(query.vectors, DENSE + 1).rows
+        dense = np.repeat(np.arange(len(query)), nearest.shape[1]), np.searchsorted(self.rows, nearest.ravel())
+        known = nearest.ravel() >= 0
+        lexical = most_alike(heaviest_terms(query.text), heaviest_terms(views.text), LEXICAL + 1)
+        lead = most_alike(heaviest_terms(query.lead), heaviest_terms(views.lead), LEXICAL_LEAD + 1)
+        return (
+            np.concatenate([dense[0][known], lexical[0], lead[0]]),
+            np.concatenate([dense[1][known], lexical[1], lead[1]]).astype(np.int64),
+        )
+
+    def compare(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
+        """(articles done, their links), a block of these articles after another, each against the whole archive."""
+        words = self.words()
+        for start in range(0, len(positions), BLOCK):
+            part = positions[start : start + BLOCK]
+            queries, found = self.candidates(views.take(part), views)
+            pairs = unique_pairs(part[queries], found)
+            evidence = evidence_of(views, pairs.left, views, pairs.right, self.usual)
+            yield start + len(part), linked(pairs, evidence, words[pairs.left], words[pairs.right])
+
+
+def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], words_right: NDArray[np.int64]) -> Links:
+    """What is to be held of the pairs that the evidence speaks of; those that no list and no thread needs are left out."""
+    scores = score(evidence)
+    links = Links(
+        pairs=pairs,
+        related=scores.related,
+        same_story=scores.same_story,
+        duplicate=is_duplicate(evidence.text, words_left, words_right),
+    )
+    return links.only((links.related >= LEAST_KEPT) | links.duplicate)
+
+
+LEAST_KEPT = 0.05
+"""Probability of being related below which a pair is forgotten; lists and threads need no less."""
+
+
+def days_of(instants: list[float | None]) -> NDArray[np.float64]:
+    """Seconds since 1970 as days; nan for None."""
+    return np.array([np.nan if instant is None else instant / 86_400 for instant in instants], np.float64)
+
+
+def packed(counts: TermCounts) -> Iterator[bytes]:
+    """The counts of each article as the store keeps them."""
+    for row in range(len(counts)):
+        parts = []
+        for matrix in (counts.text, counts.lead, counts.title):
+            begin, end = matrix.indptr[row], matrix.indptr[row + 1]
+            parts.append(np.array([end - begin], "<i4"))
+            parts.append(matrix.indices[begin:end].astype("<i4"))
+            parts.append(matrix.data[begin:end].astype("<i4"))
+        yield zlib.compress(np.concatenate(parts).tobytes(), 1)
+
+
+def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
+    """What `packed` has written, of several articles."""
+    indices: tuple[list[NDArray[np.int32]], ...] = ([], [], [])
+    data: tuple[list[NDArray[np.int32]], ...] = ([], [], [])
+    for blob in blobs:
+        numbers = np.frombuffer(zlib.decompress(blob), "<i4")
+        at = 0
+        for view in range(3):
+            size = int(numbers[at])
+            indices[view].append(numbers[at + 1 : at + 1 + size])
+            data[view].append(numbers[at + 1 + size : at + 1 + 2 * size])
+            at += 1 + 2 * size
+
+    def matrix(view: int) -> sparse.csr_matrix:
+        if not blobs:
+            return sparse.csr_matrix((0, n_terms), dtype=np.float32)
+        starts = np.concatenate([[0], np.cumsum([len(part) for part in indices[view]])])
+        values = np.concatenate(data[view]).astype(np.float32)
+        return sparse.csr_matrix((values, np.concatenate(indices[view]), starts), shape=(len(blobs), n_terms))
+
+    return TermCounts(matrix(0), matrix(1), matrix(2))
+
+
+def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], digest: str) -> VectorIndex:
+    """The neighbour search over these vectors: the saved one where it is the store's, else made anew."""
+    saved = VectorIndex.load(store.folder / CACHE, digest) if digest else None
+    if saved is not None and len(saved) == len(rows):
+        return saved
+    index = VectorIndex(vectors.shape[1])
+    index.add(rows, vectors)
+    return index
+
+
+def _load_vocabulary(store: Store) -> Vocabulary:
+    found = store.query("SELECT term, spelling, articles, capitals, smalls FROM vocabulary ORDER BY number")
+    return Vocabulary(
+        ids={term: number for number, (term, *_) in enumerate(found)},
+        capitals=np.array([row[3] for row in found], np.int64),
+        smalls=np.array([row[4] for row in found], np.int64),
+        document_frequency=np.array([row[2] for row in found], np.int64),
+        spellings={number: row[1] for number, row in enumerate(found) if row[1]},
+    )

@@ -1,0 +1,106 @@
+"""Answers that need the archive in memory: the related articles of a draft, and the evidence on a pair."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.answers import Explanation, Profile, Related, Relation
+from recommender.archive import Archive, Links, days_of, linked
+from recommender.pipeline.articles import Article
+from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.content import content_of
+from recommender.pipeline.embedding import rounded
+from recommender.pipeline.evidence import Views, evidence_of, views_of
+from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
+from recommender.pipeline.scoring import score
+from recommender.pipeline.terms import count_terms
+from recommender.pipeline.wording import Wording, reasons_of
+from recommender.store import Store
+
+
+def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: Profile) -> list[Related]:
+    """The first k of the list that the draft would have; its thread is that of the article most surely of its story."""
+    content = content_of(draft, archive.boilerplate)
+    counts = count_terms([content], archive.vocabulary, learn=False)
+    vectors = rounded(archive.encoder.encode([content], counts))
+    days = days_of([draft.published.timestamp() if draft.published else None])
+    query = views_of(counts, archive.vocabulary, len(archive), vectors, days)
+    views = archive.views()
+    positions = np.unique(archive.candidates(query, views)[1])
+    zeros = np.zeros(len(positions), np.int64)
+    evidence = evidence_of(query, zeros, views, positions, archive.usual)
+    own_words = np.full(len(positions), counts.text.indptr[1])
+    links = linked(Pairs(zeros, positions), evidence, own_words, archive.words()[positions])
+    candidates = _candidates(store, archive, links)
+    order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
+    places = np.array(order[:k], np.int64)
+    chosen = candidates.positions[places]
+    apart = np.abs(archive.days[chosen] - days[0]).astype(np.float32)
+    words = reasons_of(
+        Wording(archive.vocabulary, len(archive)), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart
+    )
+    return [
+        store.shown(
+            int(archive.rows[candidates.positions[place]]),
+            score=float(candidates.scores[place]),
+            relation=_relation(bool(candidates.duplicate[place]), bool(candidates.same_thread[place])),
+            reasons=reasons,
+        )
+        for place, reasons in zip(order[:k], words, strict=True)
+    ]
+
+
+def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation:
+    """What the engine holds of two articles of the index now, whether or not any list shows the pair."""
+    rows = [store.row_of(one), store.row_of(other)]
+    left, right = (np.array([np.searchsorted(archive.rows, row)], np.int64) for row in rows)
+    views = archive.views()
+    evidence = evidence_of(views, left, views, right, archive.usual)
+    scores = score(evidence)
+    words = archive.words()
+    duplicate = bool(is_duplicate(evidence.text, words[left], words[right])[0])
+    threads = [place.id if place else None for place in (store.place(int(row)) for row in rows if row is not None)]
+    together = threads[0] is not None and threads[0] == threads[-1]
+    close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
+    reasons = reasons_of(Wording(archive.vocabulary, len(archive)), views.text[left], views.text[right], evidence.days_apart)
+    return Explanation(
+        ids=(one, other),
+        score=round(float(scores.related[0]), 4),
+        relation=_relation(duplicate, together) if close else None,
+        reasons=reasons[0],
+        evidence=evidence.of_pair(0) | {"same_story": round(float(scores.same_story[0]), 4)},
+    )
+
+
+def _candidates(store: Store, archive: Archive, links: Links) -> Candidates:
+    positions = links.pairs.right
+    thread_of = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
+    threads = np.array([thread_of.get(row, 0) for row in archive.rows[positions].tolist()], np.int64)
+    own = int(threads[int(np.argmax(links.same_story))]) if len(links) and links.same_story.max() >= 0.5 else 0
+    return Candidates(
+        positions=positions,
+        scores=links.related,
+        same_thread=(threads == own) & (own > 0),
+        duplicate=links.duplicate,
+        days=archive.days[positions],
+    )
+
+
+def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: float) -> list[int]:
+    n = len(candidates.positions)
+    one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
+    evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.usual)
+    alike = score(evidence).same_story.reshape(n, n)
+    words = archive.words()[candidates.positions]
+    twice = is_duplicate(evidence.text, words[one], words[two]).reshape(n, n)
+    return sidebar(candidates, alike, _numbered(twice), own_day)
+
+
+def _numbered(twice: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n,) the lowest place whose text each place repeats."""
+    return np.argmax(twice | np.eye(len(twice), dtype=np.bool_), axis=1).astype(np.int64) if len(twice) else np.zeros(0, np.int64)
+
+
+def _relation(duplicate: bool, together: bool) -> Relation:
+    return "duplicate" if duplicate else "same-story" if together else "related"

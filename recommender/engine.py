@@ -1,0 +1,188 @@
+"""Recommender: the library's front door. Reading needs SQLite alone; what is heavy is imported where it is needed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from recommender.answers import Explanation, Profile, Related, RelatedList, StoryThread
+from recommender.errors import UnknownArticleError, UnknownThreadError
+from recommender.store import MANIFEST, Store
+
+if TYPE_CHECKING:
+    from recommender.archive import Archive
+    from recommender.pipeline.articles import Article
+    from recommender.writing import Written
+
+
+class Recommender:
+    """An index of articles: related lists and story threads, by id.
+
+    Opening is cheap and reads nothing. An open Recommender sees what others write to the index as soon as it is committed,
+    a rebuilt index too. It may be shared between threads.
+    """
+
+    def __init__(self, index: str | os.PathLike[str], *, device: str | None = None) -> None:
+        self._folder = Path(index)
+        self._device = device
+        self._open_store: Store | None = None
+        self._seen: tuple[int, int] | None = None
+        self._archive: tuple[tuple[Any, ...], Archive] | None = None
+
+    @classmethod
+    def open(cls, index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None) -> Recommender:
+        """An existing index; IndexUnusableError where there is none, it is damaged or of another format version."""
+        engine = cls(index, device=device)
+        engine._store()
+        return engine
+
+    @classmethod
+    def build(
+        cls,
+        articles: Iterable[Article],
+        index: str | os.PathLike[str] = "artifacts/index",
+        *,
+        model: str = "lsa",
+        device: str | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Recommender:
+        """A new index of these articles, in place of one that is there; readers see the old one until it is complete.
+
+        `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model by hub name or folder. Of two
+        articles with one id the later counts, and `notice` is told so. `progress` is called with a stage, the articles
+        done in it, and their total (0 where it is not known).
+        """
+        from recommender import writing
+
+        writing.build(articles, Path(index), model, writing.WriteOptions(device=device, notice=notice, stage=progress))
+        return cls.open(index, device=device)
+
+    def add(
+        self,
+        articles: Iterable[Article],
+        *,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Written:
+        """Add articles in one transaction; a known id with other text or fields is updated, else it costs a comparison."""
+        from recommender import writing
+
+        return writing.add(articles, self._folder, writing.WriteOptions(device=self._device, notice=notice, stage=progress))
+
+    def remove(self, ids: Iterable[str]) -> Written:
+        """Forget articles everywhere, all or none; UnknownArticleError where one is not there."""
+        from recommender import writing
+
+        return writing.remove(ids, self._folder, writing.WriteOptions(device=self._device))
+
+    def related_ids(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> list[str]:
+        """The ids of the related articles, best first; fewer than k, or none, where nothing more is related."""
+        return [item.id for item in self.related(article_id, k, profile=profile)]
+
+    def related(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
+        """The related articles, best first, with score, relation and reasons."""
+        return list(self.related_list(article_id, k, profile=profile).items)
+
+    def related_list(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> RelatedList:
+        """The same with the thread of the article."""
+        if k < 1:
+            raise ValueError(f"k must be 1 or more, not {k}")
+        store = self._store()
+        row = self._row(store, article_id)
+        return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
+
+    def all_related(self, k: int = 5, *, profile: Profile = "sidebar") -> Iterator[RelatedList]:
+        """The list of every article, in the order they came in."""
+        for article_id in self._store().article_ids():
+            yield self.related_list(article_id, k, profile=profile)
+
+    def related_to(self, draft: Article, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
+        """The related articles of one that is not in the index, and stays out of it."""
+        from recommender.drafts import related_to
+
+        store = self._store()
+        return related_to(store, self._loaded(store), draft, k, profile)
+
+    def explain(self, one: str, other: str) -> Explanation:
+        """What the engine holds of a pair: score, relation, reasons and the evidence behind them."""
+        from recommender.drafts import explain
+
+        store = self._store()
+        self._row(store, one)
+        self._row(store, other)
+        return explain(store, self._loaded(store), one, other)
+
+    def threads(self, *, min_size: int = 2) -> list[StoryThread]:
+        """The story threads, the one with the latest article first."""
+        return self._store().threads(min_size=min_size)
+
+    def thread(self, thread_id: str) -> StoryThread:
+        """One thread; UnknownThreadError where there is none of that id."""
+        found = self._store().threads(thread_id=thread_id)
+        if not found:
+            raise UnknownThreadError(thread_id)
+        return found[0]
+
+    def thread_of(self, article_id: str) -> StoryThread | None:
+        """The thread of an article; None where it stands alone."""
+        store = self._store()
+        place = store.place(self._row(store, article_id))
+        return store.threads(thread_id=place.id)[0] if place else None
+
+    def article(self, article_id: str) -> Related:
+        """What lists show of one article, as if it were in its own: score 1."""
+        return self._store().shown(self._row(self._store(), article_id))
+
+    def latest(self, section: str | None, k: int = 5, *, until: str | None = None) -> list[Related]:
+        """The last k articles of a section (None: of all), newest first: the list that this engine replaces.
+
+        `until` leaves out what came later, ISO 8601 in UTC.
+        """
+        return self._store().latest(section, k, until)
+
+    def info(self) -> dict[str, Any]:
+        """Counts, model, dimensions, sizes and versions."""
+        return self._store().info()
+
+    def __contains__(self, article_id: str) -> bool:
+        return self._store().row_of(article_id) is not None
+
+    def __len__(self) -> int:
+        return self._store().count("articles")
+
+    def close(self) -> None:
+        """Let go of the files; the next call opens them again."""
+        if self._open_store is not None:
+            self._open_store.close()
+        self._open_store = self._seen = self._archive = None
+
+    def _store(self) -> Store:
+        """The store that counts now."""
+        try:
+            found = os.stat(self._folder / MANIFEST)
+            seen = (found.st_mtime_ns, found.st_ino)
+        except OSError:
+            seen = None
+        if self._open_store is None or seen != self._seen:
+            self._open_store = Store.open(self._folder)
+            self._seen = seen
+        return self._open_store
+
+    def _loaded(self, store: Store) -> Archive:
+        """The archive in memory, as of the store's last write."""
+        from recommender.archive import Archive
+
+        version = (id(store), *store.query("PRAGMA data_version")[0])
+        if self._archive is None or self._archive[0] != version:
+            self._archive = (version, Archive.load(store, device=self._device))
+        return self._archive[1]
+
+    @staticmethod
+    def _row(store: Store, article_id: str) -> int:
+        row = store.row_of(article_id)
+        if row is None:
+            raise UnknownArticleError(article_id)
+        return row

@@ -1,0 +1,313 @@
+"""The one durable truth: an index folder with a manifest and one SQLite file (WAL). Reading needs nothing heavier.
+
+    INDEX/manifest.json             format version, the store's file name, model, revision, dimensions
+    INDEX/store-<generation>.sqlite everything else
+    INDEX/neighbours.faiss          a cache of the neighbour search; made anew when missing, stale or damaged
+
+A new index is written beside the old one under a new generation; renaming the manifest makes it the one that counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import sqlite3
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from recommender.answers import Profile, Related, Relation, StoryThread, ThreadPlace
+from recommender.errors import IndexUnusableError
+
+FORMAT = 1
+"""Version of the manifest and of the tables; raised with every change that older code would misread."""
+
+MANIFEST = "manifest.json"
+CACHE = "neighbours.faiss"
+RELATIONS: tuple[Relation, ...] = ("duplicate", "same-story", "related")
+"""`links.relation` holds a place in this tuple."""
+
+SCHEMA = """
+CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
+CREATE TABLE articles (
+    row INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    title TEXT NOT NULL,
+    url TEXT,
+    published TEXT,              -- ISO 8601, UTC
+    instant REAL,                -- the same in seconds since 1970
+    section TEXT,
+    language TEXT,
+    others TEXT NOT NULL,        -- JSON: updated, authors, tags, image
+    hash BLOB NOT NULL,
+    thread INTEGER REFERENCES threads (number),
+    position INTEGER             -- in the thread, 1 is the oldest
+);
+CREATE INDEX articles_by_thread ON articles (thread, position) WHERE thread IS NOT NULL;
+CREATE INDEX articles_by_section ON articles (section, instant);
+CREATE TABLE bodies (row INTEGER PRIMARY KEY, body BLOB NOT NULL);     -- as given, deflated
+CREATE TABLE vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL);  -- float16
+CREATE TABLE terms (row INTEGER PRIMARY KEY, counts BLOB NOT NULL);
+CREATE TABLE vocabulary (
+    number INTEGER PRIMARY KEY, term TEXT NOT NULL, spelling TEXT NOT NULL,
+    articles INTEGER NOT NULL, capitals INTEGER NOT NULL, smalls INTEGER NOT NULL
+);
+CREATE TABLE links (             -- every pair twice, once from either side
+    row INTEGER NOT NULL, other INTEGER NOT NULL,
+    score REAL NOT NULL,         -- related
+    same REAL NOT NULL,          -- same story
+    relation INTEGER NOT NULL,
+    reasons TEXT,                -- JSON; null where no list shows the pair
+    similar INTEGER,             -- place in the list of that profile, 0 is the first
+    sidebar INTEGER,
+    PRIMARY KEY (row, other)
+) WITHOUT ROWID;
+CREATE TABLE threads (
+    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label TEXT NOT NULL, keywords TEXT NOT NULL,
+    lead INTEGER NOT NULL, size INTEGER NOT NULL, first_instant REAL, last_instant REAL
+);
+CREATE INDEX threads_by_time ON threads (last_instant);
+CREATE TABLE blobs (name TEXT PRIMARY KEY, value BLOB NOT NULL);        -- encoder, boilerplate
+"""
+
+
+class Store:
+    """One open index. Safe to share between threads: one statement runs at a time."""
+
+    def __init__(self, folder: Path, manifest: dict[str, Any], connection: sqlite3.Connection) -> None:
+        self.folder = folder
+        self.manifest = manifest
+        self.db = connection
+        self.lock = threading.RLock()
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], *, write: bool = False) -> Store:
+        """Open the index that counts now; IndexUnusableError where there is none or it cannot be read."""
+        path = Path(folder)
+        for _ in range(3):  # a replacement may come between reading the manifest and opening the file
+            manifest = read_manifest(path)
+            file = path / str(manifest["store"])
+            if file.is_file():
+                return cls(path, manifest, _connect(path, file, write=write))
+        raise IndexUnusableError(str(path), f"its file {manifest['store']} is missing", "build it again with `recommender build`")
+
+    def close(self) -> None:
+        """Close the file; the store is of no use afterwards."""
+        self.db.close()
+
+    def query(self, sql: str, *values: Any) -> list[Any]:
+        """All rows of a query; a damaged file is an IndexUnusableError."""
+        try:
+            with self.lock:
+                return self.db.execute(sql, values).fetchall()
+        except sqlite3.DatabaseError as error:
+            raise IndexUnusableError(str(self.folder), f"damaged ({error})", "build it again with `recommender build`") from error
+
+    @contextlib.contextmanager
+    def transaction(self) -> Iterator[sqlite3.Connection]:
+        """All or nothing: committed at the end of the block, rolled back on any error."""
+        with self.lock:
+            self.db.execute("BEGIN IMMEDIATE")
+            try:
+                yield self.db
+            except BaseException:
+                self.db.execute("ROLLBACK")
+                raise
+            self.db.execute("COMMIT")
+
+    def row_of(self, article_id: str) -> int | None:
+        """The number of an article in this store."""
+        found = self.query("SELECT row FROM articles WHERE id = ?", article_id)
+        return int(found[0][0]) if found else None
+
+    def article_ids(self) -> Iterator[str]:
+        """Every article id in the order the articles came in."""
+        for (article_id,) in self.query("SELECT id FROM articles ORDER BY row"):
+            yield str(article_id)
+
+    def items(self, row: int, k: int, profile: Profile) -> tuple[Related, ...]:
+        """The first k of a stored list."""
+        place = "similar" if profile == "similar" else "sidebar"
+        rows = self.query(
+            f"SELECT a.id, a.title, a.url, a.published, l.score, l.relation, t.id, l.reasons FROM links l"
+            f" JOIN articles a ON a.row = l.other LEFT JOIN threads t ON t.number = a.thread"
+            f" WHERE l.row = ? AND l.{place} IS NOT NULL ORDER BY l.{place} LIMIT ?",
+            row,
+            k,
+        )
+        return tuple(
+            Related(
+                id=r[0], title=r[1], url=r[2], published=r[3], score=round(r[4], 4), relation=RELATIONS[r[5]],
+                thread_id=r[6], reasons=tuple(json.loads(r[7] or "[]")),
+            )
+            for r in rows
+        )  # fmt: skip
+
+    def shown(
+        self, row: int, *, score: float = 1.0, relation: Relation = "duplicate", reasons: tuple[str, ...] = ()
+    ) -> Related:
+        """What a list shows of one article."""
+        ((article_id, title, url, published, thread_id),) = self.query(
+            "SELECT a.id, a.title, a.url, a.published, t.id FROM articles a LEFT JOIN threads t ON t.number = a.thread"
+            " WHERE a.row = ?",
+            row,
+        )
+        return Related(
+            id=article_id, title=title, url=url, published=published, score=round(score, 4), relation=relation,
+            thread_id=thread_id, reasons=reasons,
+        )  # fmt: skip
+
+    def latest(self, section: str | None, k: int, until: str | None) -> list[Related]:
+        """The last k articles of a section with a date, newest first."""
+        rows = self.query(
+            "SELECT row FROM articles WHERE published <= coalesce(?, '9999') AND (? IS NULL OR section = ?)"
+            " ORDER BY instant DESC, row DESC LIMIT ?",
+            until, section, section, k,
+        )  # fmt: skip
+        return [self.shown(int(row)) for (row,) in rows]
+
+    def info(self) -> dict[str, Any]:
+        """Counts, model, dimensions, sizes and versions."""
+        meta = dict(self.query("SELECT key, value FROM meta"))
+        ((first, last),) = self.query("SELECT min(published), max(published) FROM articles")
+        ((largest, threaded),) = self.query("SELECT coalesce(max(size), 0), coalesce(sum(size), 0) FROM threads")
+        return {
+            "index": str(self.folder),
+            "articles": self.count("articles"),
+            "threads": self.count("threads"),
+            "articles_in_threads": threaded,
+            "largest_thread": largest,
+            "first_published": first,
+            "last_published": last,
+            "model": meta["model"],
+            "revision": meta["revision"],
+            "dimensions": meta["dimensions"],
+            "articles_at_build": meta["articles_at_build"],
+            "written": meta["written"],
+            "bytes": sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
+            "format": self.manifest["format"],
+            "version": meta["version"],
+        }
+
+    def place(self, row: int) -> ThreadPlace | None:
+        """Where an article stands in its thread; None where it stands alone."""
+        found = self.query(
+            "SELECT t.id, t.label, a.position, t.size FROM articles a JOIN threads t ON t.number = a.thread WHERE a.row = ?", row
+        )
+        return ThreadPlace(id=found[0][0], label=found[0][1], position=found[0][2], size=found[0][3]) if found else None
+
+    def threads(self, *, min_size: int = 2, thread_id: str | None = None) -> list[StoryThread]:
+        """Threads, the one with the latest article first; only one of them where an id is given."""
+        where, value = ("t.id = ?", thread_id) if thread_id is not None else ("t.size >= ?", min_size)
+        rows = self.query(
+            f"SELECT t.number, t.id, t.label, t.keywords, t.size, l.id FROM threads t JOIN articles l ON l.row = t.lead"
+            f" WHERE {where} ORDER BY t.last_instant DESC NULLS LAST, t.number",
+            value,
+        )
+        members: dict[int, list[tuple[str, str | None]]] = {}
+        which = f"WHERE thread = {int(rows[0][0])}" if thread_id is not None and rows else "WHERE thread IS NOT NULL"
+        for number, article_id, published in self.query(f"SELECT thread, id, published FROM articles {which} ORDER BY thread, position"):
+            members.setdefault(number, []).append((article_id, published))
+        return [self._thread(row, members[row[0]]) for row in rows]
+
+    @staticmethod
+    def _thread(row: tuple[Any, ...], members: list[tuple[str, str | None]]) -> StoryThread:
+        _, thread_id, label, keywords, size, lead = row
+        dates = [published for _, published in members if published]
+        return StoryThread(
+            id=thread_id, label=label, keywords=tuple(json.loads(keywords)), size=size, lead_id=lead,
+            first_published=dates[0] if dates else None, last_published=dates[-1] if dates else None,
+            article_ids=tuple(article_id for article_id, _ in members),
+        )  # fmt: skip
+
+    def count(self, table: str) -> int:
+        """How many rows a table holds."""
+        return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
+
+
+def read_manifest(folder: Path) -> dict[str, Any]:
+    """The manifest of an index; IndexUnusableError where there is none, or one of another format."""
+    try:
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        version, name = manifest["format"], manifest["store"]
+    except FileNotFoundError:
+        raise IndexUnusableError(str(folder), "there is no index here", "make one with `recommender build`") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise IndexUnusableError(str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`") from error
+    if version != FORMAT:
+        raise IndexUnusableError(
+            str(folder), f"it is of format {version}, this version reads format {FORMAT}", "build it again with `recommender build`"
+        )
+    if Path(str(name)).name != name:
+        raise IndexUnusableError(str(folder), "its manifest names a file outside the index", "build it again with `recommender build`")
+    return dict(manifest)
+
+
+def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
+    if write:
+        address = f"{file.absolute().as_uri()}?mode=rw"
+    elif os.access(folder, os.W_OK):
+        address = f"{file.absolute().as_uri()}?mode=ro"
+    else:  # a WAL needs files beside it; where none can be made nobody writes either
+        address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
+    try:
+        connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
+        connection.execute("PRAGMA mmap_size = 268435456")
+        if write:
+            connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
+    except sqlite3.DatabaseError as error:
+        raise IndexUnusableError(str(folder), f"damaged ({error})", "build it again with `recommender build`") from error
+    return connection
+
+
+@contextlib.contextmanager
+def replacement(folder: Path) -> Iterator[Store]:
+    """A new, empty store beside the one that counts; it takes its place when the block ends, and is gone if the block fails."""
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"store-{secrets.token_hex(6)}.sqlite"
+    file = folder / name
+    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    store = Store(folder, {"format": FORMAT, "store": name}, connection)
+    try:
+        connection.execute("PRAGMA journal_mode = OFF")
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(SCHEMA)
+        connection.execute("BEGIN")
+        yield store
+        connection.execute("COMMIT")
+        connection.execute("PRAGMA journal_mode = WAL")
+        connection.close()
+        _sync(file)
+        _publish(folder, store.manifest)
+    except BaseException:
+        connection.close()
+        _forget(file)
+        raise
+    for old in folder.glob("store-*.sqlite"):
+        if old.name != name:
+            _forget(old)
+
+
+def _publish(folder: Path, manifest: dict[str, Any]) -> None:
+    beside = folder / f"{MANIFEST}.new"
+    beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+    _sync(beside)
+    os.replace(beside, folder / MANIFEST)
+    _sync(folder)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _forget(file: Path) -> None:
+    for path in (file, file.with_name(file.name + "-wal"), file.with_name(file.name + "-shm"), file.with_name(file.name + "-journal")):
+        path.unlink(missing_ok=True)

@@ -1,0 +1,436 @@
+"""Carries articles down the pipeline and what follows from them into the store: build, add, remove."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from numpy.typing import NDArray
+
+from recommender import __version__
+from recommender.archive import Archive, Links, days_of, joined, packed
+from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError
+from recommender.pipeline.articles import Article
+from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded, state_of
+from recommender.pipeline.evidence import Views, usual_cosine
+from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms
+from recommender.sidebars import write_lists
+from recommender.stories import write_threads
+from recommender.store import CACHE, Store, replacement
+
+LOCK = "writer.lock"
+HOLDER = "writer.json"
+WAIT_SECONDS = 10.0
+"""How long a writer waits for another one."""
+
+Notice = Callable[[str], None]
+Stage = Callable[[str, int, int], None]
+"""Called with the name of a stage, what is done and the total."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How to write; nothing of it changes what is written."""
+
+    device: str | None = None
+    notice: Notice = field(default=lambda message: None)
+    stage: Stage = field(default=lambda name, done, total: None)
+    wait_seconds: float = WAIT_SECONDS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write has done, in articles."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
+    """The right to write to an index; IndexBusyError, with the holder's name, after `wait_seconds`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder / LOCK, timeout=options.wait_seconds):
+            (folder / HOLDER).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+            yield
+    except Timeout:
+        holder = "another process"
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
+        raise IndexBusyError(str(folder), holder) from None
+
+
+def build(articles: Iterable[Article], folder: Path, model: str, options: WriteOptions) -> Written:
+    """Make the index of these articles, or replace one; until it is complete, readers see the old one."""
+    with sole_writer(folder, options):
+        previous = _known_threads(folder)
+        with replacement(folder) as store:
+            taken = _take_in(store.db, articles, options)
+            archive = _fitted(taken, model, options)
+            _write_archive(store.db, archive, np.arange(len(archive)), options)
+            _write_fit(store, archive, str(model))
+            views = archive.views()
+            links = _compare(archive, views, np.arange(len(archive)), options)
+            _follow(store, archive, views, links, np.arange(len(archive)), previous, options)
+        _save_cache(folder, archive)
+    return Written(added=len(archive))
+
+
+def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:
+    """Add articles to an index, or bring known ones up to date, in one transaction."""
+    with sole_writer(folder, options):
+        store = Store.open(folder, write=True)
+        try:
+            with store.transaction() as db:
+                known = {str(i): (int(row), bytes(h)) for i, row, h in store.query("SELECT id, row, hash FROM articles")}
+                wanted = _latest(articles, options)
+                fresh = [a for a in wanted if a.id not in known]
+                changed = [a for a in wanted if a.id in known and known[a.id][1] != content_hash(a)]
+                archive = None
+                if fresh or changed:
+                    archive = _bring_in(store, db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
+        finally:
+            store.close()
+        if archive is not None:
+            _save_cache(folder, archive)
+    return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
+
+
+def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
+    """Forget articles everywhere, all or none; UnknownArticleError names the first that is not there."""
+    with sole_writer(folder, options):
+        store = Store.open(folder, write=True)
+        try:
+            with store.transaction() as db:
+                rows: list[int] = []
+                kept = None
+                for article_id in dict.fromkeys(ids):
+                    row = store.row_of(article_id)
+                    if row is None:
+                        raise UnknownArticleError(article_id)
+                    rows.append(row)
+                if rows:
+                    archive = Archive.load(store, device=options.device)
+                    if len(rows) == len(archive):
+                        raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
+                    kept = _take_out(store, db, archive, np.array(sorted(rows), np.int64), options)
+        finally:
+            store.close()
+        if kept is not None:
+            _save_cache(folder, kept)
+    return Written(removed=len(rows))
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What has been written of the articles that came in, in the order of their rows."""
+
+    titles: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    instants: list[float | None] = field(default_factory=list)
+
+
+def _take_in(db: sqlite3.Connection, articles: Iterable[Article], options: WriteOptions) -> _Taken:
+    """Write the articles as they come; of two with one id the later wins."""
+    taken = _Taken()
+    places: dict[str, int] = {}
+    twice = 0
+    for article in articles:
+        place = places.setdefault(article.id, len(places))
+        _write_article(db, place + 1, article)
+        title, text, instant = plain_title(article.title), plain_text(article.body), _instant(article)
+        if place < len(taken.titles):
+            twice += 1
+            taken.titles[place], taken.texts[place], taken.instants[place] = title, text, instant
+        else:
+            taken.titles.append(title)
+            taken.texts.append(text)
+            taken.instants.append(instant)
+        if len(places) % 500 == 0:
+            options.stage("reading", len(places), 0)
+    if not places:
+        raise RecommenderError("no articles came in; nothing was changed")
+    _say_twice(twice, options)
+    return taken
+
+
+def _latest(articles: Iterable[Article], options: WriteOptions) -> list[Article]:
+    """The articles; of two with one id the later."""
+    by_id: dict[str, Article] = {}
+    total = 0
+    for article in articles:
+        total += 1
+        by_id[article.id] = article
+    _say_twice(total - len(by_id), options)
+    return list(by_id.values())
+
+
+def _say_twice(twice: int, options: WriteOptions) -> None:
+    if twice:
+        rows = "1 row has the id of an earlier one" if twice == 1 else f"{twice} rows have the id of an earlier one"
+        options.notice(f"{rows}; the later row counts")
+
+
+def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
+    """The archive of the articles taken in, with an encoder fitted on it or loaded."""
+    total = len(taken.titles)
+    encoder_of_name = None if model == LSA else load_model(model, device=options.device)
+    counter = BoilerplateCounter()
+    for text in taken.texts:
+        counter.add(text)
+    boilerplate = counter.find()
+    contents = []
+    for number, (title, text) in enumerate(zip(taken.titles, taken.texts, strict=True)):
+        contents.append(without_boilerplate(title, text, boilerplate))
+        if number % 500 == 0:
+            options.stage("cleaning", number, total)
+    options.stage("counting terms", 0, total)
+    vocabulary = Vocabulary()
+    counts = count_terms(contents, vocabulary, learn=True)
+    options.stage("embedding", 0, total)
+    encoder = encoder_of_name or LsaEncoder.fit(counts, vocabulary)
+    vectors = rounded(encoder.encode(contents, counts, progress=lambda done, of: options.stage("embedding", done, of)))
+    rows = np.arange(1, total + 1, dtype=np.int64)
+    index = VectorIndex(encoder.dimensions)
+    index.add(rows, vectors)
+    return Archive(
+        rows=rows, days=days_of(taken.instants), counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
+        boilerplate=boilerplate, usual=usual_cosine(vectors), index=index,
+    )  # fmt: skip
+
+
+def _compare(archive: Archive, views: Views, positions: NDArray[np.int64], options: WriteOptions) -> Links:
+    parts = []
+    for done, part in archive.compare(positions, views):
+        parts.append(part)
+        options.stage("comparing", done, len(positions))
+    return joined(parts)
+
+
+def _bring_in(store: Store, db: sqlite3.Connection, articles: list[Article], known: dict[str, int], options: WriteOptions) -> Archive:
+    """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
+    archive = Archive.load(store, device=options.device)
+    links = _load_links(store, archive)
+    if known:
+        archive, links = _without(archive, links, np.array(sorted(known.values()), np.int64))
+    next_row = int(store.query("SELECT coalesce(max(row), 0) + 1 FROM articles")[0][0])
+    rows = []
+    for article in articles:
+        row = known.get(article.id)
+        if row is None:
+            row, next_row = next_row, next_row + 1
+        else:
+            _forget_rows(db, [row])
+        _write_article(db, row, article)
+        rows.append(row)
+    contents = [without_boilerplate(plain_title(a.title), plain_text(a.body), archive.boilerplate) for a in articles]
+    counts = count_terms(contents, archive.vocabulary, learn=True)
+    vectors = rounded(archive.encoder.encode(contents, counts))
+    archive, links, came = _with(archive, links, np.array(rows, np.int64), [_instant(a) for a in articles], counts, vectors)
+    _write_archive(db, archive, came, options)
+    views = archive.views()
+    links = joined([_compare(archive, views, came, options), links])
+    _follow(store, archive, views, links, came, {}, options)
+    return archive
+
+
+def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDArray[np.int64], options: WriteOptions) -> Archive:
+    links = _load_links(store, archive)
+    gone = np.isin(archive.rows, rows)
+    beside = gone[links.pairs.left] | gone[links.pairs.right]
+    partners = archive.rows[np.unique(np.concatenate([links.pairs.left[beside], links.pairs.right[beside]]))]
+    threaded = store.query(
+        "SELECT row FROM articles WHERE thread IN (SELECT thread FROM articles WHERE row IN"
+        f" ({','.join(str(int(row)) for row in rows)}))"
+    )
+    left, links = _without(archive, links, rows)
+    _write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
+    _forget_rows(db, rows.tolist())
+    db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
+    db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
+    touched = np.unique(np.concatenate([partners, np.array([row for (row,) in threaded], np.int64)]))
+    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, touched)), {}, options)
+    return left
+
+
+def _follow(
+    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: dict[str, str],
+    options: WriteOptions,
+) -> None:  # fmt: skip
+    """Write all that follows from the articles at the `touched` positions: threads, links, lists."""
+    options.stage("threading", 0, len(archive))
+    stirred = write_threads(store, archive, views, links, touched, previous)
+    write_lists(store, archive, views, links, stirred, lambda done, of: options.stage("ranking", done, of))
+    _write_meta(store, {"articles": len(archive), "cache": "", "written": datetime.now(UTC).isoformat(timespec="seconds")})
+
+
+def _without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Archive, Links]:
+    """The archive and its links without some rows."""
+    gone = np.isin(archive.rows, rows)
+    position = np.cumsum(~gone) - 1
+    kept = links.only(~gone[links.pairs.left] & ~gone[links.pairs.right])
+    archive.vocabulary.forget(_rows_of(archive.counts, np.flatnonzero(gone)))
+    archive.index.remove(rows)
+    left = Archive(
+        rows=archive.rows[~gone], days=archive.days[~gone], counts=_rows_of(archive.counts, np.flatnonzero(~gone)),
+        vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
+        boilerplate=archive.boilerplate, usual=archive.usual, index=archive.index,
+    )  # fmt: skip
+    pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
+    return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
+
+
+def _with(
+    archive: Archive, links: Links, rows: NDArray[np.int64], instants: list[float | None], counts: TermCounts,
+    vectors: NDArray[np.float32],
+) -> tuple[Archive, Links, NDArray[np.int64]]:  # fmt: skip
+    """The archive and its links with articles more, and the positions of these."""
+    from scipy import sparse
+
+    all_rows = np.concatenate([archive.rows, rows])
+    order = np.argsort(all_rows, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    width = len(archive.vocabulary)
+
+    def stacked(name: str) -> sparse.csr_matrix:
+        old = getattr(archive.counts, name)
+        old = sparse.csr_matrix((old.data, old.indices, old.indptr), shape=(old.shape[0], width))
+        return sparse.vstack([old, getattr(counts, name)], format="csr")[order]
+
+    archive.index.add(rows, vectors)
+    grown = Archive(
+        rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
+        counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
+        vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
+        boilerplate=archive.boilerplate, usual=archive.usual, index=archive.index,
+    )  # fmt: skip
+    left, right = place[links.pairs.left], place[links.pairs.right]
+    pairs = Pairs(np.minimum(left, right), np.maximum(left, right))
+    moved = Links(pairs=pairs, related=links.related, same_story=links.same_story, duplicate=links.duplicate)
+    return grown, moved, np.sort(place[len(archive.rows) :])
+
+
+def _rows_of(counts: TermCounts, rows: NDArray[np.int64]) -> TermCounts:
+    return TermCounts(counts.text[rows], counts.lead[rows], counts.title[rows])
+
+
+def _load_links(store: Store, archive: Archive) -> Links:
+    found = np.array(
+        store.query("SELECT row, other, score, same, relation FROM links WHERE row < other ORDER BY row, other"), np.float64
+    ).reshape(-1, 5)
+    pairs = Pairs(*(np.searchsorted(archive.rows, found[:, column].astype(np.int64)) for column in (0, 1)))
+    return Links(
+        pairs=pairs, related=found[:, 2].astype(np.float32), same_story=found[:, 3].astype(np.float32), duplicate=found[:, 4] == 0
+    )
+
+
+def _known_threads(folder: Path) -> dict[str, str]:
+    """Article id -> thread id of the index that is about to be replaced; empty where none can be read."""
+    with contextlib.suppress(RecommenderError):
+        store = Store.open(folder)
+        try:
+            return dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
+        finally:
+            store.close()
+    return {}
+
+
+def _instant(article: Article) -> float | None:
+    return article.published.timestamp() if article.published else None
+
+
+def _write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
+    others = {
+        "updated": article.updated.astimezone(UTC).isoformat() if article.updated else None,
+        "authors": article.authors, "tags": article.tags, "image": article.image,
+    }  # fmt: skip
+    db.execute(
+        "INSERT OR REPLACE INTO articles (row, id, title, url, published, instant, section, language, others, hash)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row, article.id, plain_title(article.title), article.url,
+            article.published.astimezone(UTC).isoformat() if article.published else None, _instant(article),
+            article.section, article.language, json.dumps(others, ensure_ascii=False), content_hash(article),
+        ),
+    )  # fmt: skip
+    given = json.dumps([article.title, article.body], ensure_ascii=False)
+    db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, zlib.compress(given.encode(), 6)))
+
+
+def _write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64], options: WriteOptions) -> None:
+    """Vectors, terms and vocabulary of the articles at these positions."""
+    options.stage("writing", 0, len(positions))
+    rows = archive.rows[positions].tolist()
+    vectors = archive.vectors[positions].astype("<f2")
+    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", ((row, v.tobytes()) for row, v in zip(rows, vectors, strict=True)))
+    counts = _rows_of(archive.counts, positions)
+    db.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?)", zip(rows, packed(counts), strict=True))
+    _write_frequencies(db, archive.vocabulary, np.unique(counts.text.indices))
+
+
+def _write_frequencies(db: sqlite3.Connection, vocabulary: Vocabulary, terms: NDArray[np.int32]) -> None:
+    """What the vocabulary holds of these terms, and of terms that the store does not know yet."""
+    (stored,) = db.execute("SELECT count(*) FROM vocabulary").fetchone()
+    names = vocabulary.terms()
+    numbers = np.union1d(terms, np.arange(stored, len(vocabulary)))
+    db.executemany(
+        "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?, ?, ?, ?)",
+        (
+            (n, names[n], vocabulary.spellings.get(n, ""), int(vocabulary.document_frequency[n]),
+             int(vocabulary.capitals[n]), int(vocabulary.smalls[n]))
+            for n in numbers.tolist()
+        ),
+    )  # fmt: skip
+
+
+def _write_fit(store: Store, archive: Archive, model: str) -> None:
+    """What the archive as a whole was fitted to."""
+    encoder = archive.encoder
+    store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('encoder', ?)", (state_of(encoder),))
+    store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('boilerplate', ?)", (archive.boilerplate.to_bytes(),))
+    described = {"model": model, "revision": encoder.revision, "dimensions": encoder.dimensions}
+    _write_meta(store, {**described, "version": __version__, "usual_cosine": archive.usual, "articles_at_build": len(archive)})
+    store.manifest.update(described)
+
+
+def _write_meta(store: Store, values: dict[str, object]) -> None:
+    store.db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
+
+
+def _forget_rows(db: sqlite3.Connection, rows: list[int]) -> None:
+    """All that followed from these articles, the links of others to them included."""
+    for row in rows:
+        others = [(other, row) for (other,) in db.execute("SELECT other FROM links WHERE row = ?", (row,))]
+        db.executemany("DELETE FROM links WHERE row = ? AND other = ?", others)
+        for table in ("links", "vectors", "terms"):
+            db.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
+
+
+def _save_cache(folder: Path, archive: Archive) -> None:
+    """Keep the neighbour search where it is dear to make; an exact one is made faster than it is read."""
+    if archive.index.is_exact:
+        (folder / CACHE).unlink(missing_ok=True)
+        return
+    digest = archive.index.save(folder / CACHE)
+    store = Store.open(folder, write=True)
+    try:
+        with store.transaction():
+            _write_meta(store, {"cache": digest})
+    finally:
+        store.close()
