@@ -13,8 +13,10 @@ from scipy import sparse
 from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
 from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
-from recommender.pipeline.evidence import Evidence, Views, evidence_of, views_of
+from recommender.pipeline.evidence import Background, Evidence, Views, evidence_of, views_of
 from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.linking import DEFAULT as THREADS
+from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import score
 from recommender.pipeline.terms import TermCounts, Vocabulary
@@ -79,8 +81,8 @@ class Archive:
     vocabulary: Vocabulary
     encoder: Encoder
     boilerplate: Boilerplate
-    usual: float
-    """The cosine of two random articles."""
+    background: Background
+    """What two random articles have in common."""
     index: VectorIndex
     """Over the vectors, by row."""
 
@@ -95,7 +97,8 @@ class Archive:
         meta = dict(store.query("SELECT key, value FROM meta"))
         encoder = open_encoder(meta["model"], meta["revision"], blobs["encoder"], vocabulary, device=device)
         found = store.query(
-            "SELECT a.row, a.instant, v.vector, t.counts FROM articles a JOIN vectors v USING (row) JOIN terms t USING (row) ORDER BY a.row"
+            "SELECT a.row, a.instant, v.vector, t.counts"
+            " FROM articles a JOIN vectors v USING (row) JOIN terms t USING (row) ORDER BY a.row"
         )
         rows = np.array([row for row, *_ in found], np.int64)
         vectors = np.frombuffer(b"".join(vector for _, _, vector, _ in found), "<f2").astype(np.float32)
@@ -108,7 +111,7 @@ class Archive:
             vocabulary=vocabulary,
             encoder=encoder,
             boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
-            usual=float(meta["usual_cosine"]),
+            background=Background(cosine=float(meta["usual_cosine"]), fade=float(meta["usual_fade"])),
             index=load_index(store, rows, vectors, str(meta.get("cache", ""))),
         )
 
@@ -118,7 +121,7 @@ class Archive:
 
     def words(self) -> NDArray[np.int64]:
         """(n,) distinct terms of each article."""
-        return np.diff(self.counts.text.indptr).astype(np.int64)
+        return np.asarray(np.diff(self.counts.text.indptr), np.int64)
 
     def candidates(self, query: Views, views: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, position) of all that neighbours and rare terms nominate; a pair may stand there more than once."""
@@ -139,12 +142,12 @@ class Archive:
             part = positions[start : start + BLOCK]
             queries, found = self.candidates(views.take(part), views)
             pairs = unique_pairs(part[queries], found)
-            evidence = evidence_of(views, pairs.left, views, pairs.right, self.usual)
+            evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
             yield start + len(part), linked(pairs, evidence, words[pairs.left], words[pairs.right])
 
 
 def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], words_right: NDArray[np.int64]) -> Links:
-    """What is to be held of the pairs that the evidence speaks of; those that no list and no thread needs are left out."""
+    """What the evidence says of the pairs; those that can be of no use are left out."""
     scores = score(evidence)
     links = Links(
         pairs=pairs,
@@ -152,11 +155,22 @@ def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], word
         same_story=scores.same_story,
         duplicate=is_duplicate(evidence.text, words_left, words_right),
     )
-    return links.only((links.related >= LEAST_KEPT) | links.duplicate)
+    return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
 
 
-LEAST_KEPT = 0.05
-"""Probability of being related below which a pair is forgotten; lists and threads need no less."""
+def worth_keeping(links: Links, n_articles: int) -> Links:
+    """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
+    starts, _, numbers = links.by_article(n_articles)
+    article = np.repeat(np.arange(n_articles), np.diff(starts))
+    order = np.lexsort((numbers, -links.related[numbers], article))
+    rank = np.arange(len(order)) - starts[article[order]]
+    kept = (links.same_story >= THREADS.floor) | links.duplicate
+    kept[numbers[order[rank < MOST_KEPT]]] = True
+    return links.only(kept)
+
+
+MOST_KEPT = 30
+"""Links of an article that are kept for its lists, which show at most 20 and leave copies out."""
 
 
 def days_of(instants: list[float | None]) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     views = archive.views()
     positions = np.unique(archive.candidates(query, views)[1])
     zeros = np.zeros(len(positions), np.int64)
-    evidence = evidence_of(query, zeros, views, positions, archive.usual)
+    evidence = evidence_of(query, zeros, views, positions, archive.background)
     own_words = np.full(len(positions), counts.text.indptr[1])
     links = linked(Pairs(zeros, positions), evidence, own_words, archive.words()[positions])
     candidates = _candidates(store, archive, links)
@@ -53,14 +53,14 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
 
 def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation:
     """What the engine holds of two articles of the index now, whether or not any list shows the pair."""
-    rows = [store.row_of(one), store.row_of(other)]
+    rows = [row for row in (store.row_of(one), store.row_of(other)) if row is not None]
     left, right = (np.array([np.searchsorted(archive.rows, row)], np.int64) for row in rows)
     views = archive.views()
-    evidence = evidence_of(views, left, views, right, archive.usual)
+    evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence)
     words = archive.words()
     duplicate = bool(is_duplicate(evidence.text, words[left], words[right])[0])
-    threads = [place.id if place else None for place in (store.place(int(row)) for row in rows if row is not None)]
+    threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
     close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
     reasons = reasons_of(Wording(archive.vocabulary, len(archive)), views.text[left], views.text[right], evidence.days_apart)
@@ -90,7 +90,7 @@ def _candidates(store: Store, archive: Archive, links: Links) -> Candidates:
 def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: float) -> list[int]:
     n = len(candidates.positions)
     one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
-    evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.usual)
+    evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
     alike = score(evidence).same_story.reshape(n, n)
     words = archive.words()[candidates.positions]
     twice = is_duplicate(evidence.text, words[one], words[two]).reshape(n, n)

@@ -162,7 +162,7 @@ class Recommender:
     def _store(self) -> Store:
         """The store that counts now."""
         try:
-            found = os.stat(self._folder / MANIFEST)
+            found = (self._folder / MANIFEST).stat()
             seen = (found.st_mtime_ns, found.st_ino)
         except OSError:
             seen = None

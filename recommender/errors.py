@@ -38,7 +38,9 @@ class InvalidRowsError(RecommenderError):
         shown = "\n".join(f"  {line}" for line in first)
         more = f"\n  … and {total - len(first)} more" if total > len(first) else ""
         rows = "1 row is" if total == 1 else f"{total} rows are"
-        super().__init__(f"{rows} not valid; nothing was changed; mend them or go on without them with --skip-invalid:\n{shown}{more}")
+        super().__init__(
+            f"{rows} not valid; nothing was changed; mend them or go on without them with --skip-invalid:\n{shown}{more}"
+        )
         self.total = total
         self.first = tuple(first)
 

@@ -83,7 +83,7 @@ def _link_rows(graph: _Graph, views: Views, wording: Wording, positions: NDArray
         ):
             places[profile, order] = np.arange(len(order))
         listed.append((position, candidates, numbers, places))
-    shown = np.unique(np.concatenate([numbers[(places >= 0).any(axis=0)] for _, _, numbers, places in listed] or [[]]).astype(np.int64))
+    shown = np.unique(np.concatenate([numbers[(places >= 0).any(axis=0)] for _, _, numbers, places in listed]))
     reasons = dict(zip(shown.tolist(), _reasons(graph, views, wording, shown), strict=True))
     rows = graph.archive.rows
     for position, candidates, numbers, places in listed:

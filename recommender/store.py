@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -146,9 +145,7 @@ class Store:
             for r in rows
         )  # fmt: skip
 
-    def shown(
-        self, row: int, *, score: float = 1.0, relation: Relation = "duplicate", reasons: tuple[str, ...] = ()
-    ) -> Related:
+    def shown(self, row: int, *, score: float = 1.0, relation: Relation = "duplicate", reasons: tuple[str, ...] = ()) -> Related:
         """What a list shows of one article."""
         ((article_id, title, url, published, thread_id),) = self.query(
             "SELECT a.id, a.title, a.url, a.published, t.id FROM articles a LEFT JOIN threads t ON t.number = a.thread"
@@ -209,7 +206,9 @@ class Store:
         )
         members: dict[int, list[tuple[str, str | None]]] = {}
         which = f"WHERE thread = {int(rows[0][0])}" if thread_id is not None and rows else "WHERE thread IS NOT NULL"
-        for number, article_id, published in self.query(f"SELECT thread, id, published FROM articles {which} ORDER BY thread, position"):
+        for number, article_id, published in self.query(
+            f"SELECT thread, id, published FROM articles {which} ORDER BY thread, position"
+        ):
             members.setdefault(number, []).append((article_id, published))
         return [self._thread(row, members[row[0]]) for row in rows]
 
@@ -236,13 +235,19 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     except FileNotFoundError:
         raise IndexUnusableError(str(folder), "there is no index here", "make one with `recommender build`") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexUnusableError(str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`") from error
+        raise IndexUnusableError(
+            str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`"
+        ) from error
     if version != FORMAT:
         raise IndexUnusableError(
-            str(folder), f"it is of format {version}, this version reads format {FORMAT}", "build it again with `recommender build`"
+            str(folder),
+            f"it is of format {version}, this version reads format {FORMAT}",
+            "build it again with `recommender build`",
         )
     if Path(str(name)).name != name:
-        raise IndexUnusableError(str(folder), "its manifest names a file outside the index", "build it again with `recommender build`")
+        raise IndexUnusableError(
+            str(folder), "its manifest names a file outside the index", "build it again with `recommender build`"
+        )
     return dict(manifest)
 
 
@@ -268,7 +273,7 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
 def replacement(folder: Path) -> Iterator[Store]:
     """A new, empty store beside the one that counts; it takes its place when the block ends, and is gone if the block fails."""
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"store-{secrets.token_hex(6)}.sqlite"
+    name = f"store-{os.urandom(6).hex()}.sqlite"
     file = folder / name
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     store = Store(folder, {"format": FORMAT, "store": name}, connection)
@@ -296,7 +301,7 @@ def _publish(folder: Path, manifest: dict[str, Any]) -> None:
     beside = folder / f"{MANIFEST}.new"
     beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     _sync(beside)
-    os.replace(beside, folder / MANIFEST)
+    beside.replace(folder / MANIFEST)
     _sync(folder)
 
 
@@ -309,5 +314,10 @@ def _sync(path: Path) -> None:
 
 
 def _forget(file: Path) -> None:
-    for path in (file, file.with_name(file.name + "-wal"), file.with_name(file.name + "-shm"), file.with_name(file.name + "-journal")):
+    for path in (
+        file,
+        file.with_name(file.name + "-wal"),
+        file.with_name(file.name + "-shm"),
+        file.with_name(file.name + "-journal"),
+    ):
         path.unlink(missing_ok=True)

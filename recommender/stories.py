@@ -44,7 +44,9 @@ def write_threads(
     return np.flatnonzero(beside)
 
 
-def _groups_within(positions: NDArray[np.int64], here: NDArray[np.bool_], links: Links, n_articles: int) -> list[NDArray[np.int64]]:
+def _groups_within(
+    positions: NDArray[np.int64], here: NDArray[np.bool_], links: Links, n_articles: int
+) -> list[NDArray[np.int64]]:
     """The thread groups of one part of the archive, as places in `positions`."""
     place = np.full(n_articles, -1, np.int64)
     place[positions] = np.arange(len(positions))
@@ -71,7 +73,8 @@ def _replace(
 
     db.executemany("UPDATE articles SET thread = NULL, position = NULL WHERE row = ?", [(rows[p],) for p in positions.tolist()])
     db.executemany(
-        "DELETE FROM threads WHERE id = ?", [(thread,) for thread in numbers if thread not in elsewhere and thread not in thread_ids]
+        "DELETE FROM threads WHERE id = ?",
+        [(thread,) for thread in numbers if thread not in elsewhere and thread not in thread_ids],
     )
     next_number = int(store.query("SELECT coalesce(max(number), 0) + 1 FROM threads")[0][0])
     wording = Wording(archive.vocabulary, len(archive))
@@ -86,7 +89,16 @@ def _replace(
         first, last = (float(dated[0]), float(dated[-1])) if len(dated) else (None, None)
         db.execute(
             "INSERT OR REPLACE INTO threads VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (number, thread_id, label_of(titles[lead], _text(db, lead)), json.dumps(words, ensure_ascii=False), lead, len(group), first, last),
+            (
+                number,
+                thread_id,
+                label_of(titles[lead], _text(db, lead)),
+                json.dumps(words, ensure_ascii=False),
+                lead,
+                len(group),
+                first,
+                last,
+            ),
         )
         db.executemany(
             "UPDATE articles SET thread = ?, position = ? WHERE row = ?",

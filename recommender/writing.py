@@ -17,18 +17,18 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from recommender import __version__
-from recommender.archive import Archive, Links, days_of, joined, packed
+from recommender.archive import Archive, Links, days_of, joined, packed, worth_keeping
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded, state_of
-from recommender.pipeline.evidence import Views, usual_cosine
+from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms
 from recommender.sidebars import write_lists
-from recommender.stories import write_threads
 from recommender.store import CACHE, Store, replacement
+from recommender.stories import write_threads
 
 LOCK = "writer.lock"
 HOLDER = "writer.json"
@@ -208,9 +208,10 @@ def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
     rows = np.arange(1, total + 1, dtype=np.int64)
     index = VectorIndex(encoder.dimensions)
     index.add(rows, vectors)
+    days = days_of(taken.instants)
     return Archive(
-        rows=rows, days=days_of(taken.instants), counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, usual=usual_cosine(vectors), index=index,
+        rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
+        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
     )  # fmt: skip
 
 
@@ -219,10 +220,12 @@ def _compare(archive: Archive, views: Views, positions: NDArray[np.int64], optio
     for done, part in archive.compare(positions, views):
         parts.append(part)
         options.stage("comparing", done, len(positions))
-    return joined(parts)
+    return worth_keeping(joined(parts), len(archive))
 
 
-def _bring_in(store: Store, db: sqlite3.Connection, articles: list[Article], known: dict[str, int], options: WriteOptions) -> Archive:
+def _bring_in(
+    store: Store, db: sqlite3.Connection, articles: list[Article], known: dict[str, int], options: WriteOptions
+) -> Archive:
     """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
     archive = Archive.load(store, device=options.device)
     links = _load_links(store, archive)
@@ -289,7 +292,7 @@ def _without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[A
     left = Archive(
         rows=archive.rows[~gone], days=archive.days[~gone], counts=_rows_of(archive.counts, np.flatnonzero(~gone)),
         vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, usual=archive.usual, index=archive.index,
+        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
     )  # fmt: skip
     pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
     return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
@@ -318,7 +321,7 @@ def _with(
         rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
         counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
         vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, usual=archive.usual, index=archive.index,
+        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
     )  # fmt: skip
     left, right = place[links.pairs.left], place[links.pairs.right]
     pairs = Pairs(np.minimum(left, right), np.maximum(left, right))
@@ -378,7 +381,9 @@ def _write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[
     options.stage("writing", 0, len(positions))
     rows = archive.rows[positions].tolist()
     vectors = archive.vectors[positions].astype("<f2")
-    db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?)", ((row, v.tobytes()) for row, v in zip(rows, vectors, strict=True)))
+    db.executemany(
+        "INSERT OR REPLACE INTO vectors VALUES (?, ?)", ((row, v.tobytes()) for row, v in zip(rows, vectors, strict=True))
+    )
     counts = _rows_of(archive.counts, positions)
     db.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?)", zip(rows, packed(counts), strict=True))
     _write_frequencies(db, archive.vocabulary, np.unique(counts.text.indices))
@@ -405,7 +410,16 @@ def _write_fit(store: Store, archive: Archive, model: str) -> None:
     store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('encoder', ?)", (state_of(encoder),))
     store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('boilerplate', ?)", (archive.boilerplate.to_bytes(),))
     described = {"model": model, "revision": encoder.revision, "dimensions": encoder.dimensions}
-    _write_meta(store, {**described, "version": __version__, "usual_cosine": archive.usual, "articles_at_build": len(archive)})
+    _write_meta(
+        store,
+        {
+            **described,
+            "version": __version__,
+            "usual_cosine": archive.background.cosine,
+            "usual_fade": archive.background.fade,
+            "articles_at_build": len(archive),
+        },
+    )
     store.manifest.update(described)
 
 

@@ -10,6 +10,7 @@ values of the joining limit; --write puts the latter into the package.
 from __future__ import annotations
 
 import argparse
+import csv
 import gzip
 import json
 from dataclasses import dataclass, replace
@@ -25,17 +26,19 @@ from recommender.pipeline.articles import article_from_row
 from recommender.pipeline.candidates import Pairs, unique_pairs
 from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LsaEncoder, rounded
-from recommender.pipeline.evidence import Evidence, evidence_of, usual_cosine
+from recommender.pipeline.evidence import Evidence, background_of, evidence_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import DEFAULT as LINKING
 from recommender.pipeline.linking import thread_groups
-from recommender.pipeline.scoring import features, score
+from recommender.pipeline.scoring import merit, score
 from recommender.pipeline.terms import Vocabulary, count_terms
 
 SETS = ("gva", "ecbplus", "fnc1", "og2021", "uci", "wikinews")
 WEIGHTS = Path(__file__).parents[1] / "recommender/pipeline/weights.json"
+JUDGMENTS = Path(__file__).with_name("judgments.csv")
+JUDGED = ("telegram", "reuters")
 SAMPLE = Path(__file__).parents[1] / "recommender/sample"
-CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
+CUTS = (0.3, 0.35, 0.4, 0.45, 0.5, 0.55)
 
 Weights = dict[str, dict[str, float]]
 
@@ -53,6 +56,8 @@ class LabelledSet:
     evidence: Evidence
     same: NDArray[np.bool_]
     related: NDArray[np.bool_]
+    stands_for: NDArray[np.float64]
+    """How many pairs each pair represents."""
     judged: NDArray[np.bool_]
     """Pairs of which it is known whether they are related: all of a set of two levels, else those of an article judged."""
 
@@ -76,7 +81,7 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
     days = days_of([a.published.timestamp() if a.published else None for a in articles])
     return Archive(
         rows=numbers, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, usual=usual_cosine(vectors), index=index,
+        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
     )  # fmt: skip
 
 
@@ -84,7 +89,7 @@ def candidate_pairs(archive: Archive) -> tuple[Pairs, Evidence]:
     """All pairs that the engine would look at, with their evidence."""
     views = archive.views()
     pairs = unique_pairs(*archive.candidates(views, views))
-    return pairs, evidence_of(views, pairs.left, views, pairs.right, archive.usual)
+    return pairs, evidence_of(views, pairs.left, views, pairs.right, archive.background)
 
 
 def load_set(path: Path) -> LabelledSet:
@@ -104,7 +109,7 @@ def load_set(path: Path) -> LabelledSet:
     two_levels = np.full(len(same), topic[0] is not None)
     return LabelledSet(
         name=path.name.split(".")[0], story=story, gains=gains, pairs=pairs, evidence=evidence, same=same, related=related,
-        judged=two_levels,
+        judged=two_levels, stands_for=np.ones(len(same)),
     )  # fmt: skip
 
 
@@ -124,16 +129,45 @@ def load_sample() -> LabelledSet:
         related[number] |= bool(gains.get(left, {}).get(right) or gains.get(right, {}).get(left))
         judged[number] = left in gains or right in gains
     return LabelledSet(
-        name="newsroom", story=story, gains=gains, pairs=pairs, evidence=evidence, same=same, related=related, judged=judged
+        name="newsroom",
+        story=story,
+        gains=gains,
+        pairs=pairs,
+        evidence=evidence,
+        same=same,
+        related=related,
+        judged=judged,
+        stands_for=np.ones(len(same)),
     )
+
+
+def load_judged(path: Path) -> LabelledSet:
+    """A set without gold stories, of which some pairs have been judged by reading them: 2 same story, 1 related, 0 neither.
+
+    The pairs were drawn from strata of closeness; `stands_for` is how many candidate pairs each represents.
+    """
+    with gzip.open(path, "rt", encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    name = path.name.split(".")[0]
+    place = {row["id"]: number for number, row in enumerate(rows)}
+    with JUDGMENTS.open(encoding="utf-8") as lines:
+        judged = [row for row in csv.DictReader(lines) if row["set"] == name]
+    one, other = (np.array([place[row[side]] for row in judged], np.int64) for side in ("one", "other"))
+    archive = archive_of(rows)
+    views = archive.views()
+    grade = np.array([int(row["grade"]) for row in judged])
+    return LabelledSet(
+        name=name, story=[], gains={}, pairs=Pairs(one, other),
+        evidence=evidence_of(views, one, views, other, archive.background),
+        same=grade == 2, related=grade > 0, judged=grade >= 0, stands_for=np.array([float(row["stands_for"]) for row in judged]),
+    )  # fmt: skip
 
 
 def learn(sets: list[LabelledSet]) -> Weights:
     """A logistic regression for each probability; every set weighs the same."""
-    return {
-        "same_story": regression([(s.evidence, s.same) for s in sets]),
-        "related": regression([(only(s.evidence, s.judged), s.related[s.judged]) for s in sets if s.judged.any()]),
-    }
+    everything = [(s.evidence, s.same, s.stands_for) for s in sets]
+    judged = [(only(s.evidence, s.judged), s.related[s.judged], s.stands_for[s.judged]) for s in sets if s.judged.any()]
+    return {"same_story": regression(everything), "related": regression(judged)}
 
 
 def only(evidence: Evidence, chosen: NDArray[np.bool_]) -> Evidence:
@@ -141,22 +175,13 @@ def only(evidence: Evidence, chosen: NDArray[np.bool_]) -> Evidence:
     return replace(evidence, **{name: getattr(evidence, name)[chosen] for name in Evidence.__slots__})
 
 
-def regression(parts: list[tuple[Evidence, NDArray[np.bool_]]]) -> dict[str, float]:
-    """Weights by feature, none of them negative but the intercept: more likeness never speaks against a pair."""
-    named = [features(evidence) for evidence, _ in parts]
-    names = list(named[0])
-    x = np.concatenate([np.column_stack([f[name] for name in names]) for f in named])
-    y = np.concatenate([truth for _, truth in parts])
-    weight = np.concatenate([np.full(len(truth), 1e5 / len(truth)) for _, truth in parts])
-    kept = list(range(len(names)))
-    while True:
-        model = LogisticRegression(C=10, max_iter=1000).fit(x[:, kept], y, weight)
-        negative = [place for place, value in enumerate(model.coef_[0]) if value < 0]
-        if not negative:
-            break
-        kept.pop(min(negative, key=lambda place: float(model.coef_[0][place])))
-    found = {names[column]: float(value) for column, value in zip(kept, model.coef_[0], strict=True)}
-    return {"intercept": round(float(model.intercept_[0]), 3)} | {name: round(found.get(name, 0.0), 3) for name in names}
+def regression(parts: list[tuple[Evidence, NDArray[np.bool_], NDArray[np.float64]]]) -> dict[str, float]:
+    """Intercept and slope over `merit`."""
+    merits = np.concatenate([merit(evidence) for evidence, _, _ in parts])[:, None]
+    truth = np.concatenate([truth for _, truth, _ in parts])
+    weight = np.concatenate([1e5 * weight / weight.sum() for _, _, weight in parts])
+    model = LogisticRegression(C=100, max_iter=1000).fit(merits, truth, weight)
+    return {"intercept": round(float(model.intercept_[0]), 3), "merit": round(float(model.coef_[0][0]), 3)}
 
 
 def results(one: LabelledSet, weights: Weights) -> dict[str, float]:
@@ -203,14 +228,20 @@ def main() -> None:
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     sets = [load_set(arguments.data / f"{name}.jsonl.gz") for name in SETS] + [load_sample()]
-    left_out = {s.name: results(s, learn([other for other in sets if other is not s])) for s in sets}
+    streams = [load_judged(arguments.data / f"{name}.jsonl.gz") for name in JUDGED]
+    left_out = {s.name: results(s, learn([other for other in sets if other is not s] + streams)) for s in sets}
     show("learned without the set", left_out)
-    weights = learn(sets)
+    weights = learn(sets + streams)
     shipped = {s.name: results(s, weights) for s in sets}
     show("learned on all sets", shipped)
     print(json.dumps(weights, indent=1))
     if arguments.write:
-        provenance = {"by": "scripts/learn_weights.py", "sets": [s.name for s in sets], "left_out": left_out, "shipped": shipped}
+        provenance = {
+            "by": "scripts/learn_weights.py",
+            "sets": [s.name for s in sets + streams],
+            "left_out": left_out,
+            "shipped": shipped,
+        }
         rounded_provenance = json.loads(json.dumps(provenance), parse_float=lambda text: round(float(text), 3))
         WEIGHTS.write_text(json.dumps({"weights": weights, "provenance": rounded_provenance}, indent=1) + "\n", encoding="utf-8")
 

@@ -1,4 +1,4 @@
-"""Step 1 of 6: rows -> Article. Outside data is checked here and nowhere else."""
+"""Step 1 of 8: rows -> Article. Outside data is checked here and nowhere else."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def _moment_from(value: object) -> datetime:
     if isinstance(value, int | float) and not isinstance(value, bool):
         return _moment_of_number(value)
     if not isinstance(value, str):
-        raise ValueError(f"a value of type {type(value).__name__} is no date; write it as ISO 8601")  # noqa: TRY004 - one error for any reason
+        raise ValueError(f"a value of type {type(value).__name__} is no date; write it as ISO 8601")
     text = value.strip().replace("\u2212", "-")  # the minus sign that ISO 8601 itself prefers
     if re.fullmatch(r"-?\d{9,19}(?:\.\d+)?", text):
         return _moment_of_number(float(text) if "." in text else int(text))

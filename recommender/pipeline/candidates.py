@@ -47,7 +47,9 @@ def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 
-def heaviest_terms(weights: sparse.csr_matrix, most: int = TERMS_OF_QUERY, *, max_postings: int = MAX_POSTINGS) -> sparse.csr_matrix:
+def heaviest_terms(
+    weights: sparse.csr_matrix, most: int = TERMS_OF_QUERY, *, max_postings: int = MAX_POSTINGS
+) -> sparse.csr_matrix:
     """The rows with their heaviest terms only, and without terms that more than `max_postings` rows hold."""
     frequency = np.bincount(weights.indices, minlength=weights.shape[1])
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))

@@ -1,4 +1,7 @@
-"""Step 2 of 6: Article -> Content: plain text without the lines that the archive repeats. The only module that imports selectolax."""
+"""Step 2 of 8: Article -> Content, plain text without the lines that the archive repeats.
+
+The only module that imports selectolax.
+"""
 
 from __future__ import annotations
 

@@ -168,4 +168,5 @@ def rounded(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
 
 def _unit(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 1e-6).astype(np.float32)
+    units = np.divide(vectors, lengths, out=np.zeros_like(vectors, np.float32), where=lengths > 1e-6)
+    return np.asarray(units, np.float32)

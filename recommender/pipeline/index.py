@@ -98,7 +98,7 @@ class VectorIndex:
             file.write(content)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        beside.replace(path)
         return blake2b(content, digest_size=16).hexdigest()
 
     @classmethod

@@ -58,9 +58,7 @@ class Candidates(NamedTuple):
     days: NDArray[np.float64]  # since 1970, nan where unknown
 
 
-def is_duplicate(
-    text: NDArray[np.float32], lengths_one: NDArray[np.int64], lengths_two: NDArray[np.int64]
-) -> NDArray[np.bool_]:
+def is_duplicate(text: NDArray[np.float32], lengths_one: NDArray[np.int64], lengths_two: NDArray[np.int64]) -> NDArray[np.bool_]:
     """(n,) which pairs are one text twice; from the cosine of the full texts and the numbers of distinct terms."""
     shorter, longer = np.minimum(lengths_one, lengths_two), np.maximum(lengths_one, lengths_two)
     limit = np.where(shorter >= DUPLICATE_WORDS, DUPLICATE_TEXT, DUPLICATE_SHORT)

@@ -1,4 +1,4 @@
-"""Step 1 of 6, the files: sources -> rows -> Article. JSON Lines, JSON, CSV, Parquet; nothing is held but the row at hand."""
+"""Step 1 of 8, the files: sources -> rows -> Article. JSON Lines, JSON, CSV, Parquet; nothing is held but the row at hand."""
 
 from __future__ import annotations
 
@@ -165,8 +165,8 @@ def _rows_of(raw: IO[bytes], source: str, shown: str, format: str | None) -> Ite
     packed = head[:2] == b"\x1f\x8b"
     if packed:
         head, stream = _with_head(gzip.GzipFile(fileobj=stream))
-    format = format or _format_of(source, head, shown)
-    if format == "parquet":
+    kind = format or _format_of(source, head, shown)
+    if kind == "parquet":
         if raw.seekable() and not packed:
             raw.seek(0)
         yield from _parquet_rows(raw if raw.seekable() and not packed else stream, shown)
@@ -174,9 +174,9 @@ def _rows_of(raw: IO[bytes], source: str, shown: str, format: str | None) -> Ite
     _check_encoding(head, shown)
     if head.startswith(_UTF8_BOM):
         stream.read(len(_UTF8_BOM))
-    if format == "csv":
+    if kind == "csv":
         yield from _csv_rows(stream, shown)
-    elif format == "json" and not _is_json_lines(head):
+    elif kind == "json" and not _is_json_lines(head):
         yield from _json_rows(stream, shown)
     else:
         yield from _jsonl_rows(stream, shown)
@@ -389,8 +389,8 @@ def _check_id_column(names: Sequence[str], shown: str) -> None:
 
 def _parquet_rows(stream: IO[bytes], shown: str) -> Iterator[_Row]:
     try:
-        import pyarrow  # type: ignore[import-untyped]
-        import pyarrow.parquet  # type: ignore[import-untyped]
+        import pyarrow
+        import pyarrow.parquet
     except ImportError:
         raise UnreadableSourceError(shown, "Parquet needs pyarrow", "pip install 'recommender[parquet]'") from None
     with tempfile.TemporaryFile() as spool:

@@ -17,18 +17,23 @@ Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ScoreConfig:
-    """How evidence becomes one closeness."""
+class MeritConfig:
+    """How the pieces of evidence weigh against each other. The order of a list depends on these alone."""
 
-    days_to_fade: float = 4.0
-    """Days after which the share of a match that time can take is down to 1/e. Of 3, 4, 7 and 14 the best mean nDCG@5."""
-    timeless: float = 0.4
-    """What is left of a match however far apart the dates are: a follow-up after months must stay possible."""
-    unknown_days: float = 6.0
-    """Days apart that are assumed where a date is missing; 0 would favour articles without one (-3 points on gva)."""
+    time: float = 0.42
+    """Weight of the log odds that time brings, one unit of log closeness being 1. Flat from .3 to .55 on the sets with dates."""
+    names: float = 0.115
+    """Weight of the log cosine of the names. Without it the mean nDCG@5 of seven sets is .6 points lower; twice as much
+    costs as much on bare headlines as it gains elsewhere."""
+    least_closeness: float = 0.03
+    """Added before the logarithm: closeness below it is noise."""
+    least_names: float = 0.05
+    """The same for the names."""
+    no_names: float = 0.1
+    """Cosine of the names that is assumed where one article has none."""
 
 
-DEFAULT = ScoreConfig()
+DEFAULT = MeritConfig()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,30 +51,28 @@ def closeness(evidence: Evidence) -> Array:
 
     On six sets of real news the mean of the three beats each alone; equal weights are within half a point of the best.
     """
-    return (evidence.dense + evidence.text + evidence.lead) / 3
+    return np.asarray((evidence.dense + evidence.text + evidence.lead) / 3, np.float32)
 
 
-def timed(close: Array, days_apart: Array, config: ScoreConfig = DEFAULT) -> Array:
-    """(n,) in [0, 1]: closeness, less with every day between the two."""
-    days = np.nan_to_num(days_apart, nan=config.unknown_days)
-    return close * (config.timeless + (1 - config.timeless) * np.exp(-days / config.days_to_fade))
-
-
-def features(evidence: Evidence) -> dict[str, Array]:
-    """What the weights are for, by name."""
-    close = closeness(evidence)
-    now = timed(close, evidence.days_apart)
-    return {"closeness": close, "timed": now, "root_timed": np.sqrt(now)}
+def merit(evidence: Evidence, config: MeritConfig = DEFAULT) -> Array:
+    """(n,) what all evidence says together, a log: larger is closer, and it orders every list."""
+    names = np.nan_to_num(evidence.names, nan=config.no_names)
+    logs = (
+        np.log(closeness(evidence) + config.least_closeness)
+        + config.time * evidence.time
+        + config.names * np.log(names + config.least_names)
+    )
+    return np.asarray(logs, np.float32)
 
 
 def score(evidence: Evidence, weights: Mapping[str, Mapping[str, float]] | None = None) -> Scores:
-    """The probabilities of the pairs: a logistic regression over `features`."""
+    """The probabilities of the pairs: two logistic regressions over `merit`."""
     known = weights or shipped_weights()
-    named = features(evidence)
+    merits = merit(evidence)
 
     def probability(of: Mapping[str, float]) -> Array:
-        logit = sum((of[name] * values for name, values in named.items()), np.full(len(evidence), of["intercept"], np.float32))
-        return (1 / (1 + np.exp(-np.clip(logit, -30, 30)))).astype(np.float32)
+        logit = of["intercept"] + of["merit"] * merits
+        return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), np.float32)
 
     same = probability(known["same_story"])
     return Scores(related=np.maximum(probability(known["related"]), same), same_story=same)

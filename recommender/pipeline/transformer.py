@@ -1,4 +1,4 @@
-"""Step 4b: Content -> unit vectors by a sentence-transformers model. The only module that imports sentence_transformers
+"""Step 4 of 8: Content -> unit vectors by a sentence-transformers model. The only module that imports sentence_transformers
 (and torch), and only when a model is loaded.
 """
 

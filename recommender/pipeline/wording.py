@@ -35,6 +35,7 @@ class Wording:
     def __init__(self, vocabulary: Vocabulary, n_articles: int) -> None:
         self.terms = vocabulary.terms()
         self.is_name = vocabulary.is_name()
+        self.is_several_words = vocabulary.is_several_words()
         self.spellings = vocabulary.spellings
         frequency = vocabulary.document_frequency
         common = frequency > max(3, COMMON_SHARE * n_articles)
@@ -45,9 +46,12 @@ class Wording:
         return self.spellings.get(term, self.terms[term]) if self.is_name[term] else self.terms[term]
 
     def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
-        """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out."""
+        """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out.
+
+        Of equal weights names of several words come first, or `Kim`, `Jong` and `Un` would stand for `Kim Jong Un`.
+        """
         chosen: list[str] = []
-        for position in np.argsort(-weights, kind="stable")[: 8 * most].tolist():
+        for position in np.lexsort((~self.is_several_words[terms], -weights))[: 8 * most].tolist():
             if len(chosen) == most or weights[position] <= 0:
                 break
             word = self.spelled(int(terms[position]))

@@ -132,8 +132,8 @@ def test_a_title_is_one_line_without_markup() -> None:
 def test_sentences_end_where_a_reader_ends_them() -> None:
     """Not after abbreviations, initials and hours; after quotes; a closing note in brackets is one of its own."""
     line = (
-        "Sgt. A. B. Quill of the U.S. Navy left at 5 p.m. Monday with a dog. The ferry was late, she said. \u201cIt was cold!\u201d "
-        "Nobody else came along. (Reporting by Ada Quill in St. Olm; editing by B. Reed)"
+        "Sgt. A. B. Quill of the U.S. Navy left at 5 p.m. Monday with a dog. The ferry was late, she said. "
+        "\u201cIt was cold!\u201d Nobody else came along. (Reporting by Ada Quill in St. Olm; editing by B. Reed)"
     )
     assert split_sentences(line) == [
         "Sgt. A. B. Quill of the U.S. Navy left at 5 p.m. Monday with a dog. The ferry was late, she said.",

@@ -120,7 +120,7 @@ def test_the_format_overrules_the_ending(tmp_path: Path) -> None:
 
 def test_an_unknown_format_is_refused_at_once() -> None:
     """Before any file is opened, with the names that are known."""
-    with pytest.raises(UnreadableSourceError, match="xml.*jsonl.*parquet"):
+    with pytest.raises(UnreadableSourceError, match=r"xml.*jsonl.*parquet"):
         read_articles(["nowhere"], format="xml")
 
 

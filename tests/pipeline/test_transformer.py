@@ -408,7 +408,7 @@ class Hub(BaseHTTPRequestHandler):
         else:
             self.answer(404, b"", {"X-Error-Code": "EntryNotFound" if "tiny" in self.path else "RepoNotFound"})
 
-    do_HEAD = do_GET
+    do_HEAD = do_GET  # noqa: N815 - the name that http.server calls
 
     def answer(self, status: int, body: bytes, extra: Mapping[str, str] | None = None) -> None:
         """Send what the hub sends."""

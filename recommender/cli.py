@@ -1,0 +1,366 @@
+"""The `recommender` command: translates words into calls of Recommender and answers into lines. It does not think.
+
+Results go to stdout, everything else to stderr. Nothing heavy is imported for what only reads the index.
+"""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from recommender import Recommender, __version__
+from recommender.answers import Profile, RelatedList
+from recommender.drawing import clean, explanation_lines, fact_lines, list_lines, thread_table, timeline
+from recommender.errors import UnknownThreadError, UnreadableSourceError
+from recommender.shell import Command, Commands, ink, json_line, print_lines, remember_debug, say
+
+if TYPE_CHECKING:
+    from recommender.pipeline.articles import Article
+
+TITLE_LIMIT = 220
+"""Longest first line of a draft that can be its title, in characters. Of 42,552 real headlines 999 in 1,000 have 211 or fewer."""
+
+
+def main() -> None:
+    """Run the command line of this process."""
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None and hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # a headline must not fail on a terminal that lacks its letters
+    app()
+
+
+def _examples(*lines: str) -> str:
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        print_lines([f"recommender {__version__}"])
+        raise typer.Exit
+
+
+Format = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq"]
+
+SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files; - is stdin.")]
+IndexOption = Annotated[Path, typer.Option("--index", metavar="DIR", envvar="RECOMMENDER_INDEX", help="The index folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show the traceback of an error.")]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of the sources, where the ending does not tell.")]
+SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Go on without rows that are no articles, and say how many.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where the model runs: cpu, cuda, mps.")]
+DEFAULT_INDEX = Path("artifacts/index")
+
+app = typer.Typer(
+    cls=Commands,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=_examples(
+        "recommender demo                          see it work",
+        "recommender build articles.jsonl          make an index of your archive",
+        "recommender related ID                    the list beside one article",
+        "recommender related --all --ids           the lists of all articles",
+        "recommender threads                       the running stories",
+    )
+    + "\n\n\b\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no such article or thread,\n"
+    "4 the index is missing, damaged or of another format version.",
+)
+
+
+@app.callback()
+def recommender(
+    version: Annotated[bool, typer.Option("--version", is_eager=True, callback=_show_version, help="Show the version.")] = False,
+) -> None:
+    """Related articles and story threads for a news site, from its own archive."""
+
+
+@app.command(
+    cls=Command,
+    epilog=_examples(
+        "recommender build articles.jsonl",
+        "recommender build 2023.csv.gz 2024.csv.gz --index /srv/news/index",
+        "zcat export.gz | recommender build - --format jsonl --skip-invalid",
+        "recommender build articles.jsonl --model ./models/my-model --device cuda",
+    ),
+)
+def build(
+    sources: SourcesArgument,
+    index: IndexOption = DEFAULT_INDEX,
+    model: Annotated[str, typer.Option(metavar="NAME", help="lsa, or a sentence-transformers model by name or folder.")] = "lsa",
+    format: FormatOption = None,
+    skip_invalid: SkipOption = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make an index of articles, or replace one.
+
+    Until the new one is complete, readers see the old one. Of two rows with one id the later counts.
+    """
+    started = time.perf_counter()
+    with _at_work(quiet) as (notice, progress):
+        articles = _articles(sources, format, skip_invalid, notice)
+        engine = Recommender.build(articles, index, model=model, device=device, notice=notice, progress=progress)
+    facts = engine.info()
+    counts = f"{facts['articles']:,} articles, {facts['threads']:,} threads"
+    notice(f"built {index}: {counts}, {time.perf_counter() - started:.1f} s")
+
+
+@app.command(
+    cls=Command,
+    epilog=_examples("recommender add today.jsonl", "tail -n 100 articles.jsonl | recommender add - --format jsonl --quiet"),
+)
+def add(
+    sources: SourcesArgument,
+    index: IndexOption = DEFAULT_INDEX,
+    format: FormatOption = None,
+    skip_invalid: SkipOption = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Add articles, and bring known ones up to date.
+
+    One that is known and has not changed costs nothing.
+    """
+    engine = Recommender.open(index, device=device)
+    with _at_work(quiet) as (notice, progress):
+        done = engine.add(_articles(sources, format, skip_invalid, notice), notice=notice, progress=progress)
+    notice(f"added {done.added}, updated {done.updated}, unchanged {done.unchanged}")
+
+
+@app.command(cls=Command, epilog=_examples("recommender remove a17 a18", "cut -f1 withdrawn.tsv | recommender remove -"))
+def remove(
+    ids: Annotated[list[str], typer.Argument(metavar="ID", show_default=False, help="Articles; - reads ids from stdin.")],
+    index: IndexOption = DEFAULT_INDEX,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Forget articles everywhere.
+
+    Where one of them is not in the index, nothing is changed.
+    """
+    engine = Recommender.open(index)
+    named = [given for one in ids for given in (_ids_from_stdin() if one == "-" else [one])]
+    with _at_work(quiet) as (notice, _):
+        done = engine.remove(named)
+    notice(f"removed {done.removed}")
+
+
+@app.command(
+    cls=Command,
+    epilog=_examples(
+        "recommender related a17",
+        "recommender related a17 -k 10 --json",
+        "recommender related --all --ids > lists.tsv",
+        'recommender related --text "Putin lands in Pyongyang for talks with Kim"',
+        "recommender related --file draft.txt --json",
+    ),
+)
+def related(
+    ctx: typer.Context,
+    article_id: Annotated[str | None, typer.Argument(metavar="ID", show_default=False, help="An article.")] = None,
+    index: IndexOption = DEFAULT_INDEX,
+    k: Annotated[int, typer.Option("-k", min=1, help="Length of a list at most.")] = 5,
+    every: Annotated[bool, typer.Option("--all", help="Every article: JSON Lines, or with --ids: id, tab, ids.")] = False,
+    text: Annotated[str | None, typer.Option(help="A draft: a title on the first line, then the body; or a body alone.")] = None,
+    file: Annotated[str | None, typer.Option(metavar="F", help="The same in a file of UTF-8 text; - is stdin.")] = None,
+    profile: Annotated[Profile, typer.Option(help="What a reader should see, or pure order of relevance.")] = "sidebar",
+    as_json: JsonOption = False,
+    ids: Annotated[bool, typer.Option("--ids", help="Ids alone, one a line.")] = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print what is related to an article, to all, or to a draft.
+
+    Best first; fewer than asked for, or none, where nothing more is related.
+    """
+    asked = [name for name, given in _asked(article_id, every, text, file) if given]
+    if len(asked) != 1:
+        have = "nothing" if not asked else " and ".join(asked)
+        raise typer.BadParameter(f"give one of ID, --all, --text and --file, not {have}", ctx=ctx)
+    if as_json and ids:
+        raise typer.BadParameter("give one of --json and --ids, not both", ctx=ctx)
+    engine = Recommender.open(index, device=device)
+    if every:
+        lists = engine.all_related(k, profile=profile)
+        print_lines(map(_ids_line, lists) if ids else (json_line(found.to_json()) for found in lists))
+        return
+    if article_id is not None:
+        found = engine.related_list(article_id, k, profile=profile)
+        title = engine.article(article_id).title
+    else:
+        draft = _draft(text if text is not None else _text_of(str(file)))
+        found = RelatedList(id=None, thread=None, items=tuple(engine.related_to(draft, k, profile=profile)))
+        title = draft.title
+    if as_json:
+        print_lines([json_line(found.to_json())])
+        return
+    print_lines([item.id for item in found.items] if ids else list_lines(found, title, ink()))
+    if not found.items and not quiet:
+        say(f"nothing in {index} is related to {repr(article_id) if article_id is not None else 'this draft'}")
+
+
+@app.command(cls=Command, epilog=_examples("recommender threads --min-size 5", "recommender threads --json | head -n 1"))
+def threads(
+    index: IndexOption = DEFAULT_INDEX,
+    min_size: Annotated[int, typer.Option(min=1, metavar="N", help="Only threads of so many articles or more.")] = 2,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print the story threads, the latest first."""
+    found = Recommender.open(index).threads(min_size=min_size)
+    print_lines((json_line(thread.to_json()) for thread in found) if as_json else thread_table(found, ink()))
+    if not found and not as_json and not quiet:
+        say(f"no thread in {index} has {max(min_size, 2)} articles or more")
+
+
+@app.command(cls=Command, epilog=_examples("recommender thread t0f3c2a91be", "recommender thread t0f3c2a91be --json"))
+def thread(
+    thread_id: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="A thread.")],
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print one thread as a timeline."""
+    engine = Recommender.open(index)
+    try:
+        found = engine.thread(thread_id)
+    except UnknownThreadError as error:
+        if thread_id not in engine:
+            raise
+        say(f"error: {_article_instead(engine, thread_id)}")
+        raise typer.Exit(error.exit_code) from None
+    print_lines([json_line(found.to_json())] if as_json else timeline(found, map(engine.article, found.article_ids), ink()))
+
+
+@app.command(cls=Command, epilog=_examples("recommender explain a17 a03", "recommender explain a17 a03 --json"))
+def explain(
+    one: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="An article.")],
+    other: Annotated[str, typer.Argument(metavar="ID", show_default=False, help="Another one.")],
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print score, relation, reasons and evidence of a pair."""
+    engine = Recommender.open(index)
+    known = engine.explain(one, other)
+    articles = [engine.article(one), engine.article(other)]
+    print_lines([json_line(known.to_json())] if as_json else explanation_lines(known, articles, ink()))
+
+
+@app.command(cls=Command, epilog=_examples("recommender info", "recommender info --json --index /srv/news/index"))
+def info(
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print counts, model, sizes and versions of an index."""
+    facts = Recommender.open(index).info()
+    print_lines([json_line(facts)] if as_json else fact_lines(facts))
+
+
+@app.command(
+    cls=Command,
+    epilog=_examples("recommender demo", "recommender demo --index artifacts/demo      leaves an index to play with"),
+)
+def demo(
+    index: Annotated[Path | None, typer.Option(metavar="DIR", help="Where to leave the index.", show_default=False)] = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show a sidebar of the sample newsroom, before and after."""
+    from recommender.demo import newsroom, page_lines, page_of, stand_ins
+
+    with newsroom(index) as folder:
+        with _at_work(quiet) as (_, progress):
+            page = page_of(folder, kept=index is not None, program=_program(), progress=progress)
+        encoding = (getattr(sys.stdout, "encoding", None) or "utf-8").lower()
+        print_lines(stand_ins(page_lines(page, _columns(), ink()), encoding))
+
+
+@contextlib.contextmanager
+def _at_work(quiet: bool) -> Iterator[tuple[Any, Any]]:
+    """What to tell a person of, and how far the work is."""
+    from recommender.progress import shown_progress
+
+    with shown_progress(quiet=quiet) as progress:
+        yield (lambda message: None) if quiet else say, progress
+
+
+def _articles(sources: list[str], format: str | None, skip_invalid: bool, notice: Any) -> "Iterator[Article]":
+    from recommender import read_articles
+
+    return read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice)
+
+
+def _asked(article_id: str | None, every: bool, text: str | None, file: str | None) -> Iterator[tuple[str, bool]]:
+    yield from (("ID", article_id is not None), ("--all", every), ("--text", text is not None), ("--file", file is not None))
+
+
+def _ids_line(found: RelatedList) -> str:
+    return f"{found.id}\t{' '.join(item.id for item in found.items)}"
+
+
+def _ids_from_stdin() -> list[str]:
+    return [line.strip() for line in _text_of("-").splitlines() if line.strip()]
+
+
+def _text_of(source: str) -> str:
+    """The text of a file or of stdin."""
+    shown = "stdin" if source == "-" else source
+    try:
+        given = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableSourceError(shown, f"it is not UTF-8 at byte {error.start}", "write it as UTF-8 text") from None
+    except OSError as error:
+        raise UnreadableSourceError(shown, f"it cannot be read ({error.strerror})", "check the path") from None
+
+
+def _draft(text: str) -> "Article":
+    """A short first line with more below it is the title."""
+    from recommender import Article
+
+    first, _, rest = text.strip().partition("\n")
+    if rest.strip() and len(first) <= TITLE_LIMIT:
+        return Article(id="draft", title=first.strip(), body=rest.strip())
+    return Article(id="draft", body=text.strip())
+
+
+def _article_instead(engine: Recommender, article_id: str) -> str:
+    """What to say to somebody who names an article where a thread is meant."""
+    own = engine.thread_of(article_id)
+    remedy = f"its thread is {own.id}" if own else "it stands alone, in no thread"
+    return f"{clean(article_id)!r} is an article, not a thread; {remedy}"
+
+
+def _columns() -> int:
+    import shutil
+
+    return shutil.get_terminal_size().columns
+
+
+def _program() -> str:
+    """How this program can be called from here."""
+    import shutil
+
+    called = Path(sys.argv[0])
+    on_path = shutil.which("recommender")
+    if called.name != "recommender" or (on_path and Path(on_path).resolve() == called.resolve()):
+        return "recommender"
+    with contextlib.suppress(ValueError):
+        return str(called.absolute().relative_to(Path.cwd()))
+    return str(called)

@@ -1,0 +1,116 @@
+"""Answers -> lines of text for a person. Pure: what is known comes in, lines go out; imports answers alone."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from recommender.answers import Explanation, Related, RelatedList, StoryThread
+
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
+"""What could move the cursor, colour the screen or turn the reading direction: articles are outside text."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ink:
+    """Emphasis, where the output is a terminal that may have it; plain text elsewhere."""
+
+    on: bool = False
+
+    def bold(self, text: str) -> str:
+        """What the eye should find first."""
+        return self._set(text, "1")
+
+    def dim(self, text: str) -> str:
+        """What the eye may pass over."""
+        return self._set(text, "2")
+
+    def good(self, text: str) -> str:
+        """What is as it should be."""
+        return self._set(text, "32")
+
+    def bad(self, text: str) -> str:
+        """What is not."""
+        return self._set(text, "31")
+
+    def _set(self, text: str, code: str) -> str:
+        return f"\x1b[{code}m{text}\x1b[0m" if self.on and text else text
+
+
+def clean(text: str | None) -> str:
+    """Text of an article on one line, without characters that a terminal would obey."""
+    return _CONTROL.sub(" ", text or "").strip()
+
+
+def titled(item: Related) -> str:
+    """The headline, or a word for its absence."""
+    return clean(item.title) or "(no title)"
+
+
+def day(published: str | None) -> str:
+    """The day of a moment, always ten characters wide."""
+    return published[:10] if published else "no date   "
+
+
+def list_lines(found: RelatedList, title: str, ink: Ink) -> Iterator[str]:
+    """A related list: its article and thread, then two lines an item. Nothing where the list is empty."""
+    if not found.items:
+        return
+    if title:
+        yield ink.bold(clean(title))
+    if place := found.thread:
+        yield f"{place.position} of {place.size} in the thread {place.id}: {clean(place.label)}"
+    if title or place:
+        yield ""
+    for number, item in enumerate(found.items, 1):
+        yield f"{number:2}. {item.score:.2f}  {item.relation:10}  {day(item.published)}  {ink.bold(titled(item))}"
+        yield ink.dim(f"    {clean(item.id)}" + "".join(f" · {clean(reason)}" for reason in item.reasons))
+
+
+def thread_table(threads: Sequence[StoryThread], ink: Ink) -> Iterator[str]:
+    """One line a thread: id, articles, first and last day, label."""
+    if not threads:
+        return
+    wide = max(len(thread.id) for thread in threads)
+    digits = max(len(str(thread.size)) for thread in threads)
+    for thread in threads:
+        days = f"{day(thread.first_published)} – {day(thread.last_published)}"
+        yield f"{thread.id:{wide}}  {thread.size:{digits}}  {ink.dim(days)}  {clean(thread.label)}"
+
+
+def timeline(thread: StoryThread, articles: Iterable[Related], ink: Ink) -> Iterator[str]:
+    """A thread: its label and keywords, then one line an article, oldest first."""
+    shown = list(articles)
+    wide = max((len(clean(article.id)) for article in shown), default=0)
+    yield ink.bold(clean(thread.label))
+    yield ink.dim(f"{thread.id} · {thread.size} articles · {', '.join(map(clean, thread.keywords))}")
+    yield ""
+    for article in shown:
+        moment = (article.published or "no date")[:16].replace("T", " ")
+        yield f"{moment:16}  {ink.dim(f'{clean(article.id):{wide}}')}  {titled(article)}"
+
+
+def explanation_lines(known: Explanation, articles: Sequence[Related], ink: Ink) -> Iterator[str]:
+    """What the engine holds of a pair, the two headlines first."""
+    for article in articles:
+        yield f"{ink.bold(titled(article))}  {ink.dim(f'{clean(article.id)} · {day(article.published).strip()}')}"
+    yield ""
+    yield f"score     {known.score:.4f}"
+    yield f"relation  {known.relation or 'none: too far apart for any list'}"
+    yield f"reasons   {', '.join(map(clean, known.reasons)) or 'none'}"
+    wide = max((len(name) for name in known.evidence), default=0)
+    for number, (name, value) in enumerate(known.evidence.items()):
+        yield f"{'' if number else 'evidence':8}  {name:{wide}}  {'unknown' if value is None else format(value, '.4f')}"
+
+
+def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Names and values in two columns."""
+    wide = max(map(len, facts), default=0)
+    for name, value in facts.items():
+        yield f"{name.replace('_', ' '):{wide}}  {'none' if value is None else _readable(name, value)}"
+
+
+def _readable(name: str, value: object) -> str:
+    return f"{value / 1e6:.1f} MB" if name == "bytes" and isinstance(value, int) else clean(str(value))

@@ -1,0 +1,160 @@
+"""Step 8: scored candidates and threads -> lists."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from recommender.pipeline.ranking import DEFAULT, Candidates, RankingConfig, freshness, is_duplicate, sidebar, similar
+
+SEEDS = st.integers(0, 2**32 - 1)
+PLAIN = RankingConfig(
+    least_score=0.1, least_sidebar=0.25, variety=0.0, least_freshness=1.0, longest=20, thread_run=3, background_run=2
+)
+"""No variety and no freshness: what is left can be worked by hand."""
+
+
+def candidates(scores: list[float], thread: str = "", duplicate: str = "", days: list[float] | None = None) -> Candidates:
+    """Candidates at positions 10, 11, …; `thread` and `duplicate` mark theirs with an x, in order."""
+    n = len(scores)
+    return Candidates(
+        positions=np.arange(10, 10 + n),
+        scores=np.array(scores, np.float32),
+        same_thread=np.array([mark == "x" for mark in thread.ljust(n)], np.bool_),
+        duplicate=np.array([mark == "x" for mark in duplicate.ljust(n)], np.bool_),
+        days=np.array(days if days is not None else [0.0] * n),
+    )
+
+
+def listed(
+    found: Candidates, config: RankingConfig = PLAIN, *, copies: list[int] | None = None, own_day: float = 0.0
+) -> list[int]:
+    """The sidebar where no two candidates are alike."""
+    n = len(found.positions)
+    return sidebar(found, np.zeros((n, n), np.float32), np.arange(n) if copies is None else np.array(copies), own_day, config)
+
+
+def drawn(seed: int) -> tuple[Candidates, NDArray[np.float32], NDArray[np.int64], float]:
+    """Candidates of every kind, as the sidebar takes them."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(0, 40))
+    days = np.where(rng.random(n) < 0.2, np.nan, rng.uniform(0, 900, n))
+    made = Candidates(
+        positions=np.sort(rng.permutation(500)[:n]),
+        scores=np.round(rng.random(n), 1).astype(np.float32),
+        same_thread=rng.random(n) < 0.4,
+        duplicate=rng.random(n) < 0.1,
+        days=days,
+    )
+    alike = rng.random((n, n)).astype(np.float32)
+    return made, ((alike + alike.T) / 2).astype(np.float32), rng.integers(0, max(n, 1), n), float(rng.choice([np.nan, 450.0]))
+
+
+def test_similar_is_the_order_of_the_scores() -> None:
+    """Best first, ties by position; duplicates stay; what is below the least score is left out."""
+    found = candidates([0.3, 0.9, 0.3, 0.05, 0.1], duplicate=" x")
+    assert similar(found, PLAIN) == [1, 0, 2, 4]
+    assert similar(found, replace(PLAIN, longest=2)) == [1, 0]
+    assert similar(candidates([])) == []
+
+
+@given(seed=SEEDS)
+@settings(deadline=None)
+def test_similar_is_a_plain_sort(seed: int) -> None:
+    """It is what Python's own sort gives."""
+    found = drawn(seed)[0]
+    expected = sorted(range(len(found.scores)), key=lambda place: (-found.scores[place], found.positions[place]))
+    shown = [place for place in expected if found.scores[place] >= DEFAULT.least_score]
+    assert similar(found) == shown[: DEFAULT.longest]
+
+
+def test_the_thread_comes_first_and_background_is_let_in() -> None:
+    """Three of the thread, two of background, again three of the thread, whatever their scores."""
+    found = candidates([0.9, 0.8, 0.7, 0.6, 0.5, 0.4, 0.35, 0.3], thread="    xxxx")
+    assert listed(found) == [4, 5, 6, 0, 1, 7, 2, 3]
+
+
+def test_where_the_thread_has_ended_background_goes_on() -> None:
+    """A short thread leaves its places to background, and the other way round."""
+    assert listed(candidates([0.3, 0.9, 0.8, 0.7], thread="x")) == [0, 1, 2, 3]
+    assert listed(candidates([0.9, 0.8, 0.7, 0.6, 0.5], thread="xxxxx")) == [0, 1, 2, 3, 4]
+
+
+def test_nothing_unrelated_fills_a_list() -> None:
+    """Below the limit there is no place, in the thread or out of it."""
+    assert listed(candidates([0.24, 0.25, 0.01], thread="x")) == [1]
+    assert listed(candidates([0.2, 0.1])) == []
+
+
+def test_of_one_text_the_best_is_shown_and_own_copies_never() -> None:
+    """Candidates 1 and 2 are one text: 2 scores higher. Candidate 0 is the article itself once more."""
+    found = candidates([1.0, 0.7, 0.8, 0.6], duplicate="x")
+    assert listed(found, copies=[9, 5, 5, 6]) == [2, 3]
+
+
+def test_variety_puts_the_second_of_a_kind_back() -> None:
+    """Of three, two are alike: the third, a little less related, comes between them. By hand: .7 * .8 - .3 * .8 < .7 * .7."""
+    alike = np.array([[1, 1, 0], [1, 1, 0], [0, 0, 1]], np.float32)
+    found = candidates([0.9, 0.8, 0.7])
+    assert sidebar(found, alike, np.arange(3), 0.0, replace(PLAIN, variety=0.3)) == [0, 2, 1]
+    assert sidebar(found, alike, np.arange(3), 0.0, PLAIN) == [0, 1, 2]
+
+
+def test_freshness_halves_on_its_way_to_the_least() -> None:
+    """1 on the own day, halfway to the least after the half-life in either direction, and never below the least."""
+    config = replace(DEFAULT, half_life_days=100.0, least_freshness=0.6)
+    found = freshness(np.array([500.0, 600.0, 400.0, 700.0, 1e6, math.nan]), 500.0, config)
+    np.testing.assert_allclose(found, [1.0, 0.8, 0.8, 0.7, 0.6, 0.8])
+    np.testing.assert_allclose(freshness(np.array([1.0, math.nan]), math.nan, config), [0.8, 0.8])
+
+
+def test_the_fresher_of_two_equals_comes_first() -> None:
+    """Age reorders what is equally related, and lifts nothing that is not shown anyway."""
+    config = replace(PLAIN, least_freshness=0.6)
+    assert listed(candidates([0.5, 0.5], days=[0.0, 400.0]), config, own_day=400.0) == [1, 0]
+    assert listed(candidates([0.5, 0.2], days=[0.0, 400.0]), config, own_day=400.0) == [0]
+
+
+@given(seed=SEEDS, k=st.integers(0, 20))
+@settings(deadline=None)
+def test_the_beginning_of_a_list_is_the_list_of_that_length(seed: int, k: int) -> None:
+    """Stored once, a list serves every k."""
+    found = drawn(seed)
+    assert sidebar(*found, replace(DEFAULT, longest=k)) == sidebar(*found)[:k]
+
+
+@given(seed=SEEDS)
+@settings(deadline=None)
+def test_a_sidebar_shows_each_text_once_and_all_that_it_may(seed: int) -> None:
+    """No place twice, no text twice, none of the own copies, none below the limit, and no text left out that had room."""
+    made, alike, copies, own_day = drawn(seed)
+    shown = sidebar(made, alike, copies, own_day)
+    usable = [place for place in range(len(copies)) if made.scores[place] >= DEFAULT.least_sidebar and not made.duplicate[place]]
+    assert set(shown) <= set(usable)
+    assert len({int(copies[place]) for place in shown}) == len(shown)
+    assert len(shown) == min(len({int(copies[place]) for place in usable}), DEFAULT.longest)
+    if any(made.same_thread[place] for place in shown):
+        assert made.same_thread[shown[0]]
+
+
+@pytest.mark.parametrize(
+    ("cosine", "one", "two", "same"),
+    [
+        (0.95, 200, 210, True),
+        (0.80, 200, 210, False),
+        (0.95, 200, 100, False),
+        (0.95, 100, 200, False),
+        (0.95, 8, 8, False),
+        (1.00, 8, 8, True),
+    ],
+)
+def test_a_duplicate_is_the_same_text_at_the_same_length(cosine: float, one: int, two: int, same: bool) -> None:
+    """A copy with a few changed words is one; an excerpt, a rewritten report and a like short headline are none."""
+    found = is_duplicate(np.array([cosine], np.float32), np.array([one]), np.array([two]))
+    assert found.tolist() == [same]
