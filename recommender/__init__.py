@@ -15,6 +15,9 @@ The way of the data, which is the way of the imports:
     pipeline/linking.py      7  probabilities -> story threads
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
+    errors.py                   what is refused, and what to do next
+    answers.py                  what a reader gets
+    evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     archive.py                  all articles of an index in memory
     stories.py, sidebars.py     threads and lists into the store
     writing.py                  build, add, remove: down the pipeline, into the store
@@ -22,6 +25,10 @@ The way of the data, which is the way of the imports:
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
     engine.py                   Recommender
     cli.py                      the `recommender` command
+    shell.py                    its streams, exit codes and words
+    drawing.py                  answers -> text for a terminal
+    progress.py                 the progress of long work on a terminal
+    demo.py                     the sample newsroom, before and after
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,7 +10,7 @@ from recommender.archive import Archive, Links, days_of, linked
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
-from recommender.pipeline.embedding import rounded
+from recommender.pipeline.embedding import reading, rounded
 from recommender.pipeline.evidence import Views, evidence_of, views_of
 from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
 from recommender.pipeline.scoring import score
@@ -22,10 +22,11 @@ from recommender.store import Store
 def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: Profile) -> list[Related]:
     """The first k of the list that the draft would have; its thread is that of the article most surely of its story."""
     content = content_of(draft, archive.boilerplate)
-    counts = count_terms([content], archive.vocabulary, learn=False)
-    vectors = rounded(archive.encoder.encode([content], counts))
+    scratch = archive.vocabulary.scratch()
+    counts = count_terms([content], scratch, learn=False)
+    vectors = rounded(reading(archive.encoder, scratch).encode([content], counts))
     days = days_of([draft.published.timestamp() if draft.published else None])
-    query = views_of(counts, archive.vocabulary, len(archive), vectors, days)
+    query = views_of(counts, scratch, len(archive), vectors, days).narrowed(len(archive.vocabulary))
     views = archive.views()
     positions = np.unique(archive.candidates(query, views)[1])
     zeros = np.zeros(len(positions), np.int64)

@@ -88,8 +88,7 @@ class Recommender:
 
     def related_list(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> RelatedList:
         """The same with the thread of the article."""
-        if k < 1:
-            raise ValueError(f"k must be 1 or more, not {k}")
+        _check_length(k)
         store = self._store()
         row = self._row(store, article_id)
         return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
@@ -103,6 +102,7 @@ class Recommender:
         """The related articles of one that is not in the index, and stays out of it."""
         from recommender.drafts import related_to
 
+        _check_length(k)
         store = self._store()
         return related_to(store, self._loaded(store), draft, k, profile)
 
@@ -175,7 +175,7 @@ class Recommender:
         """The archive in memory, as of the store's last write."""
         from recommender.archive import Archive
 
-        version = (id(store), *store.query("PRAGMA data_version")[0])
+        version = (store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0])
         if self._archive is None or self._archive[0] != version:
             self._archive = (version, Archive.load(store, device=self._device))
         return self._archive[1]
@@ -186,3 +186,8 @@ class Recommender:
         if row is None:
             raise UnknownArticleError(article_id)
         return row
+
+
+def _check_length(k: int) -> None:
+    if k < 1:
+        raise ValueError(f"k must be 1 or more, not {k}")

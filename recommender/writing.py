@@ -229,8 +229,13 @@ def _bring_in(
     """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
     archive = Archive.load(store, device=options.device)
     links = _load_links(store, archive)
+    threads = _threads_of(store)
+    rewritten = np.array(sorted(known.values()), np.int64)
+    beside = _beside(store, archive, links, rewritten)
     if known:
-        archive, links = _without(archive, links, np.array(sorted(known.values()), np.int64))
+        former = np.unique(_rows_of(archive.counts, np.flatnonzero(np.isin(archive.rows, rewritten))).text.indices)
+        archive, links = _without(archive, links, rewritten)
+        _write_frequencies(db, archive.vocabulary, former)
     next_row = int(store.query("SELECT coalesce(max(row), 0) + 1 FROM articles")[0][0])
     rows = []
     for article in articles:
@@ -248,27 +253,38 @@ def _bring_in(
     _write_archive(db, archive, came, options)
     views = archive.views()
     links = joined([_compare(archive, views, came, options), links])
-    _follow(store, archive, views, links, came, {}, options)
+    touched = np.union1d(came, np.flatnonzero(np.isin(archive.rows, beside)))
+    _follow(store, archive, views, links, touched, threads, options)
     return archive
 
 
 def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDArray[np.int64], options: WriteOptions) -> Archive:
     links = _load_links(store, archive)
     gone = np.isin(archive.rows, rows)
-    beside = gone[links.pairs.left] | gone[links.pairs.right]
-    partners = archive.rows[np.unique(np.concatenate([links.pairs.left[beside], links.pairs.right[beside]]))]
-    threaded = store.query(
-        "SELECT row FROM articles WHERE thread IN (SELECT thread FROM articles WHERE row IN"
-        f" ({','.join(str(int(row)) for row in rows)}))"
-    )
+    beside = _beside(store, archive, links, rows)
     left, links = _without(archive, links, rows)
     _write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
     _forget_rows(db, rows.tolist())
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
-    touched = np.unique(np.concatenate([partners, np.array([row for (row,) in threaded], np.int64)]))
-    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, touched)), {}, options)
+    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), {}, options)
     return left
+
+
+def _beside(store: Store, archive: Archive, links: Links, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The rows of what is linked with these articles or stands in a thread with them, themselves included."""
+    gone = np.isin(archive.rows, rows)
+    touching = gone[links.pairs.left] | gone[links.pairs.right]
+    linked = archive.rows[np.concatenate([links.pairs.left[touching], links.pairs.right[touching]])]
+    threads = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
+    theirs = {threads[row] for row in rows.tolist() if row in threads}
+    mates = [row for row, thread in threads.items() if thread in theirs]
+    return np.unique(np.concatenate([linked, np.array(mates, np.int64), rows]))
+
+
+def _threads_of(store: Store) -> dict[str, str]:
+    """Article id -> thread id."""
+    return dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
 
 
 def _follow(
@@ -279,7 +295,16 @@ def _follow(
     options.stage("threading", 0, len(archive))
     stirred = write_threads(store, archive, views, links, touched, previous)
     write_lists(store, archive, views, links, stirred, lambda done, of: options.stage("ranking", done, of))
-    _write_meta(store, {"articles": len(archive), "cache": "", "written": datetime.now(UTC).isoformat(timespec="seconds")})
+    edition = int(dict(store.query("SELECT key, value FROM meta")).get("edition", 0))
+    _write_meta(
+        store,
+        {
+            "articles": len(archive),
+            "cache": "",
+            "edition": edition + 1,
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+        },
+    )
 
 
 def _without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Archive, Links]:
@@ -348,7 +373,7 @@ def _known_threads(folder: Path) -> dict[str, str]:
     with contextlib.suppress(RecommenderError):
         store = Store.open(folder)
         try:
-            return dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
+            return _threads_of(store)
         finally:
             store.close()
     return {}

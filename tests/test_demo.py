@@ -127,10 +127,13 @@ def test_after_belongs_to_the_article(built: tuple[Path, Page], newsroom_truth: 
 
 
 def test_the_thread_is_the_editors(built: tuple[Path, Page], newsroom_truth: dict[str, Any]) -> None:
-    """Nothing foreign stands in the timeline, and more than half of the story does; oldest first."""
+    """Nothing foreign stands in the timeline, and more than half of the story does; oldest first.
+
+    The journey had a second leg, Hanoi, with the same traveller in the same week: an editor may or may not make it one.
+    """
     story = next(ids for ids in newsroom_truth["threads"].values() if ARTICLE in ids)
     shown = [one.id for one in built[1].timeline]
-    assert set(shown) <= set(story)
+    assert set(shown) <= {*story, *newsroom_truth["threads"]["putin-hanoi"]}
     assert len(shown) > len(story) / 2
     assert [one.published for one in built[1].timeline] == sorted(str(one.published) for one in built[1].timeline)
 

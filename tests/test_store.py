@@ -119,6 +119,19 @@ def test_a_truncated_file_is_refused(share: float, index: Path) -> None:
     assert error.value.exit_code == 4
 
 
+def test_damage_that_shows_only_in_reading_is_told_too(index: Path) -> None:
+    """A file whose first pages are whole opens; what is then read from the broken ones is exit code 4 and no half list."""
+    file = file_of(index)
+    content = file.read_bytes()
+    file.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+    store = Store.open(index)
+    for table in ("articles", "links"):
+        with pytest.raises(IndexUnusableError, match="damaged") as error:
+            store.query(f"SELECT * FROM {table}")
+        assert error.value.exit_code == 4
+    store.close()
+
+
 def test_a_file_that_is_no_database_is_refused(index: Path) -> None:
     """Neither text nor another program's database is an index."""
     file_of(index).write_text("not a database, " * 1000)

@@ -136,6 +136,11 @@ class HashedEncoder:
         return _unit(np.asarray(unit_rows(damped(known, ones)) @ projection))
 
 
+def reading(encoder: Encoder, vocabulary: Vocabulary) -> Encoder:
+    """The encoder as it reads counts over another vocabulary that begins with its own."""
+    return HashedEncoder(vocabulary) if isinstance(encoder, HashedEncoder) else encoder
+
+
 def state_of(encoder: Encoder) -> bytes:
     """What the index keeps of an encoder beside its name and revision; empty where those say it all."""
     return encoder.to_bytes() if isinstance(encoder, LsaEncoder) else b""

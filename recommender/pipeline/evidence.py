@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +76,11 @@ class Views:
     def take(self, rows: NDArray[np.int64]) -> Views:
         """Some of the articles, in this order."""
         return Views(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+    def narrowed(self, n_terms: int) -> Views:
+        """The same over the first `n_terms` terms; what is cut off still counts in the lengths."""
+        kept = {name: getattr(self, name)[:, :n_terms] for name in ("text", "lead", "title", "names", "numbers")}
+        return replace(self, **kept)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

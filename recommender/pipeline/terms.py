@@ -87,6 +87,16 @@ class Vocabulary:
             self.smalls = np.concatenate([self.smalls, room])
             self.document_frequency = np.concatenate([self.document_frequency, room])
 
+    def scratch(self) -> Vocabulary:
+        """A copy that may grow while this one stays as it is; the statistics are shared until then."""
+        return Vocabulary(
+            ids=dict(self.ids),
+            capitals=self.capitals,
+            smalls=self.smalls,
+            document_frequency=self.document_frequency,
+            spellings=self.spellings,
+        )
+
     def learn(self, counts: TermCounts, reader: _Reader) -> None:
         """Let the statistics follow articles that came in."""
         self.document_frequency += np.bincount(counts.text.indices, minlength=len(self))
@@ -135,8 +145,8 @@ class TermCounts:
 def count_terms(contents: Iterable[Content], vocabulary: Vocabulary, *, learn: bool) -> TermCounts:
     """The counts of some articles.
 
-    With `learn` the vocabulary takes in their terms and their statistics; without, it stays as it is and terms that it
-    does not know are left out (a draft changes nothing).
+    New terms get ids in the vocabulary. With `learn` its statistics follow too; for a draft, which must change nothing,
+    count on a `scratch` copy without.
     """
     reader = _Reader(vocabulary, learn=learn)
     texts, leads, titles = _Rows(), _Rows(), _Rows()
@@ -190,7 +200,7 @@ class _Reader:
         self.vocabulary = vocabulary
         self.learn = learn
         self.spellings: dict[str, int] = {}
-        self.term_of: list[int] = []  # by spelling; -1 a stop word or unknown, -2 a mark
+        self.term_of: list[int] = []  # by spelling; -1 a stop word, -2 a mark
         self.capital: list[bool] = []
         self.names: dict[int, str] = {}
         self.language: str | None = None  # of the article that is being read, where it is not English
@@ -245,16 +255,13 @@ class _Reader:
         found = []
         for name in names_in(text):
             term = self._term(name.lower().replace("’", "'"))
-            if term >= 0:
-                found.append(term)
-                self.names.setdefault(term, name)
+            found.append(term)
+            self.names.setdefault(term, name)
         return np.array(found, np.int32)
 
     def _term(self, term: str) -> int:
         ids = self.vocabulary.ids
-        if self.learn:
-            return ids.setdefault(term, len(ids))
-        return ids.get(term, -1)
+        return ids.setdefault(term, len(ids))
 
 
 def other_language(text: str) -> str | None:

@@ -25,6 +25,9 @@ NAME_WEIGHT = 2.0
 SMALLEST_SHARE = 0.02
 """Share of the cosine of two articles that a term must bring to be a reason for it."""
 
+SHORTEST_WORD = 3
+"""Letters of a word that says something by itself; shorter ones must be abbreviations, as UN and US."""
+
 LABEL_LENGTH = 80
 """Characters of a thread's label."""
 
@@ -55,6 +58,8 @@ class Wording:
             if len(chosen) == most or weights[position] <= 0:
                 break
             word = self.spelled(int(terms[position]))
+            if len(word) < SHORTEST_WORD and not word.isupper():
+                continue
             if not any(_says_the_same(word, other) for other in chosen):
                 chosen.append(word)
         return chosen

@@ -141,11 +141,14 @@ def test_numbers_are_terms_that_begin_with_a_digit() -> None:
 
 
 def test_a_draft_changes_nothing() -> None:
-    """Without `learn` unknown terms are left out and the vocabulary stays as it was, statistics and all."""
+    """Counted over a scratch copy it has all its terms, unknown ones as held by no article; the vocabulary stays as it was."""
     _, vocabulary = learnt(content(rest="a storm near Hanoi and a storm near Hue"))
-    before = deepcopy(vocabulary)
-    counts = count_terms([content("New Word", "storm over Saigon", "storm Boris Johnson")], vocabulary, learn=False)
-    assert counted(counts.text, vocabulary) == {"storm": 2}
+    before, scratch = deepcopy(vocabulary), vocabulary.scratch()
+    counts = count_terms([content("a new word", "storm over Saigon", "storm Boris Johnson")], scratch, learn=False)
+    expected = {"word": 1, "storm": 2, "saigon": 1, "boris": 1, "johnson": 1, "boris johnson": 1}
+    assert counted(counts.text, scratch) == expected
+    held = {term: int(n) for term, n in zip(scratch.terms(), scratch.document_frequency, strict=True)}
+    assert held == {"storm": 1, "near": 1, "hanoi": 1, "hue": 1} | {term: 0 for term in expected if term != "storm"}
     assert (vocabulary.ids, vocabulary.spellings) == (before.ids, before.spellings)
     for name in ("document_frequency", "capitals", "smalls"):
         np.testing.assert_array_equal(getattr(vocabulary, name), getattr(before, name))
@@ -184,8 +187,10 @@ def test_unit_rows_are_the_tf_idf_of_scikit_learn(documents: list[str]) -> None:
 def test_weighing_leaves_the_counts_as_they_were() -> None:
     """TF-IDF is worked out on copies: the counts serve again."""
     counts, vocabulary = learnt(content(rest="storm storm hanoi"))
-    unit_rows(damped(counts.text, idf_of(vocabulary.document_frequency, 1)))
+    weights = damped(counts.text, np.full(len(vocabulary), 3, np.float32))
+    unit_rows(weights)
     assert counted(counts.text, vocabulary) == {"storm": 2, "hanoi": 1}
+    assert counted(weights, vocabulary) == {"storm": 5, "hanoi": 3}  # 3 (1 + ln 2) = 5.08
 
 
 def test_an_empty_row_stays_empty() -> None:

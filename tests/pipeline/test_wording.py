@@ -55,6 +55,11 @@ def test_a_name_of_several_words_speaks_for_its_words() -> None:
     assert found == ("Kim Jong Un",)
 
 
+def test_short_words_say_something_only_as_abbreviations() -> None:
+    """`UN` is a reason, `ox` and the `Un` of a name are none."""
+    assert reasons("the UN ox of Un", "that UN ox for Un") == ("UN",)
+
+
 def test_forms_of_one_word_are_one_reason() -> None:
     """`protest` and `protests` are not two reasons."""
     found = reasons("old protest of many protests", "that protest after protests")
