@@ -153,7 +153,7 @@ def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], word
         pairs=pairs,
         related=scores.related,
         same_story=scores.same_story,
-        duplicate=is_duplicate(evidence.text, words_left, words_right),
+        duplicate=is_duplicate(evidence.text, words_left, words_right, evidence.days_apart),
     )
     return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
 

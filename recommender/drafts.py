@@ -60,7 +60,7 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence)
     words = archive.words()
-    duplicate = bool(is_duplicate(evidence.text, words[left], words[right])[0])
+    duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart)[0])
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
     close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
@@ -94,7 +94,7 @@ def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: fl
     evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
     alike = score(evidence).same_story.reshape(n, n)
     words = archive.words()[candidates.positions]
-    twice = is_duplicate(evidence.text, words[one], words[two]).reshape(n, n)
+    twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart).reshape(n, n)
     return sidebar(candidates, alike, _numbered(twice), own_day)
 
 

@@ -27,7 +27,7 @@ from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms
 from recommender.sidebars import write_lists
-from recommender.store import CACHE, Store, replacement
+from recommender.store import CACHE, Store, read_manifest, replacement
 from recommender.stories import write_threads
 
 LOCK = "writer.lock"
@@ -93,6 +93,7 @@ def build(articles: Iterable[Article], folder: Path, model: str, options: WriteO
 
 def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:
     """Add articles to an index, or bring known ones up to date, in one transaction."""
+    read_manifest(folder)  # where there is no index, nothing is left behind
     with sole_writer(folder, options):
         store = Store.open(folder, write=True)
         try:
@@ -113,6 +114,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
 
 def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
     """Forget articles everywhere, all or none; UnknownArticleError names the first that is not there."""
+    read_manifest(folder)  # where there is no index, nothing is left behind
     with sole_writer(folder, options):
         store = Store.open(folder, write=True)
         try:

@@ -16,12 +16,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 EXACT_LIMIT = 50_000
-"""Vectors up to which every query is compared with all: 256 dimensions cost about 10 ms a query at this size on one core,
-and a build's whole neighbour search 4 minutes; above, the inverted file is faster at recall@10 >= .98."""
+"""Vectors up to which every query is compared with all: at this size, of 256 dimensions, one takes about 11 ms, and the
+inverted file 0.2 ms at recall@10 of 1.000 on clustered vectors (scripts/measure_index.py)."""
 
 EXACT_SUBSET = 20_000
 """Rows of a filter up to which a filtered search compares with just these. An inverted file loses recall under a narrow
-filter (.57 measured); comparing with 20,000 costs less than 5 ms."""
+filter (.57 measured); comparing with 20,000 costs about 6 ms."""
 
 LISTS_PER_ROOT = 4
 """Lists of the inverted file are this times the square root of the number of vectors (faiss's own guideline)."""

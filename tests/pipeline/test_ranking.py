@@ -156,5 +156,16 @@ def test_a_sidebar_shows_each_text_once_and_all_that_it_may(seed: int) -> None:
 )
 def test_a_duplicate_is_the_same_text_at_the_same_length(cosine: float, one: int, two: int, same: bool) -> None:
     """A copy with a few changed words is one; an excerpt, a rewritten report and a like short headline are none."""
-    found = is_duplicate(np.array([cosine], np.float32), np.array([one]), np.array([two]))
+    found = is_duplicate(np.array([cosine], np.float32), np.array([one]), np.array([two]), np.array([np.nan], np.float32))
+    assert found.tolist() == [same]
+
+
+@pytest.mark.parametrize(
+    ("cosine", "days", "same"),
+    [(0.9, 1.0, True), (0.9, float("nan"), True), (0.9, 30.0, False), (0.99, 30.0, True)],
+)
+def test_a_copy_comes_within_days(cosine: float, days: float, same: bool) -> None:
+    """Nearly the same words a month later are another issue of a series; the very same words are a copy at any time."""
+    long = np.array([200])
+    found = is_duplicate(np.array([cosine], np.float32), long, long, np.array([days], np.float32))
     assert found.tolist() == [same]
