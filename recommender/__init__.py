@@ -23,6 +23,9 @@ The way of the data, which is the way of the imports:
     writing.py                  build, add, remove: down the pipeline, into the store
     store.py                    the one durable truth: an SQLite file
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
+    gold.py                     a truth of the site's own: story labels or judged pairs
+    baselines.py                the latest, TF-IDF and chance, over the same articles
+    judging.py                  an index and a truth -> measures, beside the baselines
     engine.py                   Recommender
     cli.py                      the `recommender` command
     shell.py                    its streams, exit codes and words

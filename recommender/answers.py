@@ -126,3 +126,41 @@ class Explanation:
             "reasons": list(self.reasons),
             "evidence": dict(self.evidence),
         }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figure:
+    """A measure and its 95 % interval, each in [0, 1], larger is better."""
+
+    value: float
+    low: float
+    high: float
+
+    def to_json(self) -> dict[str, float]:
+        """The figure as in the `evaluate` JSON."""
+        return {"value": round(self.value, 4), "low": round(self.low, 4), "high": round(self.high, 4)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evaluation:
+    """How an index answers a truth, beside simple lists of the same articles."""
+
+    gold: Literal["story-labels", "judged-pairs"]
+    counts: Mapping[str, int]
+    """Named numbers: what was judged, what was left out, resamples."""
+    measures: Mapping[str, Mapping[str, Figure | None]]
+    """Measure -> system -> figure; None where the system has none, or the truth does not tell."""
+    gain: str
+    """One sentence: what the site gains."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The `evaluate` JSON."""
+        return {
+            "gold": self.gold,
+            **self.counts,
+            "measures": {
+                name: {system: figure.to_json() if figure else None for system, figure in row.items()}
+                for name, row in self.measures.items()
+            },
+            "gain": self.gain,
+        }

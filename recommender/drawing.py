@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.answers import Explanation, Related, RelatedList, StoryThread
+from recommender.answers import Evaluation, Explanation, Figure, Related, RelatedList, StoryThread
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 """What could move the cursor, colour the screen or turn the reading direction: articles are outside text."""
@@ -103,6 +103,32 @@ def explanation_lines(known: Explanation, articles: Sequence[Related], ink: Ink)
     wide = max((len(name) for name in known.evidence), default=0)
     for number, (name, value) in enumerate(known.evidence.items()):
         yield f"{'' if number else 'evidence':8}  {name:{wide}}  {'unknown' if value is None else format(value, '.4f')}"
+
+
+def evaluation_table(found: Evaluation, ink: Ink) -> Iterator[str]:
+    """A line a measure, a column a system, each value with its 95 % interval; then what was judged, then the gain."""
+    systems = list(next(iter(found.measures.values()), {}))
+    rows = [[_measure_name(name), *map(_figure, row.values())] for name, row in found.measures.items()]
+    wide = [max(map(len, column)) for column in zip(["", *systems], *rows, strict=True)]
+    yield ink.bold("  ".join(f"{cell:{width}}" for cell, width in zip(["", *systems], wide, strict=True)).rstrip())
+    for row in rows:
+        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()
+    yield ""
+    yield ink.dim(", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in found.counts.items()))
+    yield found.gain
+
+
+def _measure_name(name: str) -> str:
+    plain = {"ndcg@5": "nDCG@5", "p@1": "P@1", "auc_related": "AUC related", "auc_same_story": "AUC same story"}
+    return plain.get(name, name.replace("_", " ").replace("bcubed", "B-cubed").replace("f1", "F1"))
+
+
+def _figure(figure: Figure | None) -> str:
+    return f"{_short(figure.value)} ({_short(figure.low)}–{_short(figure.high)})" if figure else "–"
+
+
+def _short(value: float) -> str:
+    return f"{value:.3f}".removeprefix("0")
 
 
 def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:

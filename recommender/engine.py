@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import Explanation, Profile, Related, RelatedList, StoryThread
+from recommender.answers import Evaluation, Explanation, Profile, Related, RelatedList, StoryThread
 from recommender.errors import UnknownArticleError, UnknownThreadError
 from recommender.store import MANIFEST, Store
 
@@ -142,6 +142,33 @@ class Recommender:
         `until` leaves out what came later, ISO 8601 in UTC.
         """
         return self._store().latest(section, k, until)
+
+    def evaluate(
+        self,
+        gold: str | os.PathLike[str],
+        *,
+        resamples: int = 1000,
+        format: str | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+    ) -> Evaluation:
+        """How this index answers a truth of the site's own, beside the latest, TF-IDF and chance on the same articles.
+
+        `gold` is a CSV or JSON Lines file of story labels (`id`, `story`, `topic`) or of judged pairs (`one`, `other`, `grade`).
+        """
+        from recommender.gold import read_gold
+        from recommender.judging import evaluate
+
+        if resamples < 1:
+            raise ValueError(f"resamples must be 1 or more, not {resamples}")
+        source = os.fspath(gold)
+        truth = read_gold(source, format=format)
+        shown = "stdin" if source == "-" else source
+        notice(f"{shown}: {truth.told()}")
+        store = self._store()
+        found = evaluate(store, self._loaded(store), truth, source=shown, resamples=resamples)
+        if missing := found.counts["unknown_articles"]:
+            notice(f"{missing:,} of its {len(truth.ids):,} articles are not in this index and are left out")
+        return found
 
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""

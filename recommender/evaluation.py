@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Hashable, Mapping, Sequence
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
 from math import comb, log2
 from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+DRAWN_AT_ONCE = 2_000_000
+"""Weights of one block of resamples; bounds the memory of a bootstrap to a few times 16 MB."""
 
 
 class BCubed(NamedTuple):
@@ -68,6 +74,113 @@ def recall_at_k(ranked: Sequence[str], relevant: Collection[str], k: int) -> flo
     """
     wanted = set(relevant)
     return len(wanted.intersection(_first(ranked, k))) / len(wanted) if wanted else 0.0
+
+
+def ndcg_of_rows(gains: NDArray[np.float64], ideal: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(n,) the nDCG of n lists at once: their gains by rank, and the best there are, both (n, k); nan where that is nothing."""
+    discount = 1 / np.log2(np.arange(2, gains.shape[1] + 2))
+    best = ideal @ discount
+    return _divided(gains @ discount, best)
+
+
+class Elements(NamedTuple):
+    """What each of n articles shares with others, itself included, in numbers of articles; all fields (n,) and 1 or more."""
+
+    shared: NDArray[np.float64]  # of its predicted story and of its true one
+    found: NDArray[np.float64]  # of its predicted story
+    true: NDArray[np.float64]  # of its true story
+
+
+def elements_of(predicted: NDArray[np.int64], gold: NDArray[np.int64]) -> Elements:
+    """The elements of n articles by the numbers of their predicted and of their true stories, both (n,)."""
+
+    def sizes(stories: NDArray[np.int64]) -> NDArray[np.float64]:
+        _, inverse, counts = np.unique(stories, return_inverse=True, return_counts=True)
+        return counts[inverse.ravel()].astype(np.float64)
+
+    _, one = np.unique(predicted, return_inverse=True)
+    _, other = np.unique(gold, return_inverse=True)
+    return Elements(sizes(one.ravel() * (len(gold) + 1) + other.ravel()), sizes(predicted), sizes(gold))
+
+
+def weighted_bcubed(elements: Elements, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(3, r) `bcubed` precision, recall and F1 where article i counts weights[j, i] times; weights (r, n)."""
+    precision = weighted_ratio(elements.shared / elements.found, np.ones_like(elements.found), weights)
+    recall = weighted_ratio(elements.shared / elements.true, np.ones_like(elements.true), weights)
+    total = precision + recall
+    f1 = np.divide(2 * precision * recall, total, out=np.zeros_like(total), where=total > 0)
+    return np.stack([precision, recall, f1])
+
+
+def weighted_pairwise_f1(elements: Elements, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(r,) `pairwise_f1` as a ratio of sums over articles, each with its pairs; nan where neither side has a pair."""
+    return weighted_ratio(2 * (elements.shared - 1), elements.found + elements.true - 2, weights)
+
+
+def weighted_ratio(part: NDArray[np.float64], whole: NDArray[np.float64], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(r,) the weighted sum of `part` over that of `whole`, both (n,), weights (r, n); nan where the latter is 0."""
+    return _divided(weights @ part, weights @ whole)
+
+
+def weighted_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(r,) the probability that a positive scores above a negative, a tie being half; scores (n,), weights (r, n).
+
+    nan where one kind is missing. Hanley and McNeil (1982), The meaning and use of the area under a ROC curve.
+    """
+    order = np.argsort(scores, kind="stable")
+    starts = np.flatnonzero(np.diff(scores[order], prepend=-np.inf) > 0) if len(order) else np.zeros(0, np.int64)
+    if not len(starts):
+        return np.full(len(weights), np.nan)
+    above = np.add.reduceat(weights[:, order] * positive[order], starts, axis=1)
+    below = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
+    won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
+    return _divided(won, above.sum(axis=1) * below.sum(axis=1))
+
+
+class Interval(NamedTuple):
+    """A measure with its 95 % interval; all nan where it cannot be had."""
+
+    value: float
+    low: float
+    high: float
+
+
+def bootstrap(
+    statistics: Callable[[NDArray[np.float64]], NDArray[np.float64]],
+    units: NDArray[np.int64],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> list[Interval]:
+    """The interval of each statistic by the percentiles of its values when the units are drawn again with replacement.
+
+    `units` (n,) numbers from 0 what each value belongs to and is drawn with. `statistics` gets weights (r, n), how often
+    each value counts in each of r resamples, and returns (s, r). Efron and Tibshirani (1993), An introduction to the
+    bootstrap. The same seed draws the same resamples.
+    """
+    rng = np.random.default_rng(seed)
+    value = statistics(np.ones((1, len(units))))[:, 0]
+    n_units = int(units.max(initial=-1)) + 1
+    if not n_units:
+        return [Interval(np.nan, np.nan, np.nan)] * len(value)
+    block = max(1, DRAWN_AT_ONCE // len(units))
+    drawn = []
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        picks = rng.integers(n_units, size=(rows, n_units)) + n_units * np.arange(rows)[:, None]
+        counts = np.bincount(picks.ravel(), minlength=rows * n_units).reshape(rows, n_units)
+        drawn.append(statistics(counts[:, units].astype(np.float64)))
+    return [_interval(float(one), row[~np.isnan(row)]) for one, row in zip(value, np.concatenate(drawn, axis=1), strict=True)]
+
+
+def _divided(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The quotients; nan where there is nothing to divide by."""
+    return np.asarray(np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0), np.float64)
+
+
+def _interval(value: float, drawn: NDArray[np.float64]) -> Interval:
+    low, high = np.percentile(drawn, [2.5, 97.5]) if len(drawn) else (np.nan, np.nan)
+    return Interval(value, float(low), float(high))
 
 
 def _stories(predicted: Mapping[str, str], gold: Mapping[str, str]) -> dict[str, tuple[bool, str]]:

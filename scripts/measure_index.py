@@ -24,7 +24,7 @@ def clustered(size: int, dimensions: int = 256) -> NDArray[np.float32]:
     rng = np.random.default_rng(0)
     centres = rng.normal(size=(max(1, size // 20), dimensions))
     vectors = centres[rng.integers(0, len(centres), size)] + 0.7 * rng.normal(size=(size, dimensions))
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def milliseconds(index: VectorIndex, queries: NDArray[np.float32]) -> float:

@@ -26,6 +26,7 @@ from recommender.cli import Format, app
 from recommender.pipeline.reading import FORMATS
 
 SAMPLE = Path(str(resources.files("recommender") / "sample" / "articles.jsonl"))
+GOLD = SAMPLE.with_name("gold.csv")
 HERO = "putin-arrives-north-korea"
 PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()"]
 HEAVY = ("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio")
@@ -448,6 +449,67 @@ def test_every_error_of_ours_ends_with_its_own_code(newsroom_index: Path, monkey
     assert (done.code, done.err) == (77, "error: odd\n")
 
 
+def test_evaluate_prints_a_table_and_ends_with_the_gain(newsroom_index: Path, engine: Recommender) -> None:
+    """A line a measure with four columns, the counts, and one sentence on stdout; the form of the file on stderr."""
+    found = engine.evaluate(GOLD, resamples=20)
+    done = run("evaluate", GOLD, "--resamples", 20, "--index", newsroom_index)
+    assert (done.code, done.err) == (0, f"{GOLD}: story labels: 290 articles, 56 stories of two or more\n")
+    head, *lines = done.out.splitlines()
+    assert head.split() == ["engine", "latest", "tfidf", "random"]
+    assert [line.split("  ")[0] for line in lines[:6]] == [
+        "nDCG@5", "P@1", "B-cubed F1", "B-cubed precision", "B-cubed recall", "pairwise F1",
+    ]  # fmt: skip
+    ndcg = found.measures["ndcg@5"]["engine"]
+    assert ndcg is not None
+    shown = [f"{number:.3f}"[1:] for number in (ndcg.value, ndcg.low, ndcg.high)]
+    assert lines[0].split()[1:3] == [shown[0], f"({shown[1]}–{shown[2]})"]
+    assert re.split("  +", lines[2])[2] == "–"  # the latest list has no threads
+    assert lines[6:8] == ["", "articles 290, unknown articles 0, articles with a mate 239, resamples 20"]
+    assert lines[8:] == [found.gain]
+
+
+def test_evaluate_json_is_one_object(newsroom_index: Path, engine: Recommender) -> None:
+    """What the library returns, from a file and from stdin; `--quiet` leaves stderr empty."""
+    expected = engine.evaluate(GOLD, resamples=20).to_json()
+    for words, stdin in (([GOLD], None), (["-"], GOLD.read_text(encoding="utf-8"))):
+        done = run("evaluate", *words, "--json", "--quiet", "--resamples", 20, "--index", newsroom_index, stdin=stdin)
+        assert (done.code, done.err, done.out.count("\n")) == (0, "", 1)
+        assert json.loads(done.out) == expected
+    assert list(expected) == [
+        *("gold", "articles", "unknown_articles", "articles_with_a_mate", "resamples", "measures", "gain"),
+    ]  # fmt: skip
+    assert list(expected["measures"]["p@1"]["engine"]) == ["value", "low", "high"]
+
+
+def test_evaluate_of_judged_pairs(newsroom_index: Path, newsroom_truth: dict[str, Any], tmp_path: Path) -> None:
+    """The editor's grades as JSON Lines: recognised, measured, and an AUC above .9."""
+    pairs = {
+        frozenset((one, other)): grade for one, grades in newsroom_truth["related"].items() for other, grade in grades.items()
+    }
+    pairs[frozenset((HERO, "who-tb-steps"))] = 0
+    lines = [json.dumps({"one": min(pair), "other": max(pair), "grade": grade}) for pair, grade in pairs.items()]
+    (tmp_path / "gold.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    done = run("evaluate", tmp_path / "gold.jsonl", "--json", "--resamples", 20, "--index", newsroom_index)
+    assert f"judged pairs: {len(pairs)} pairs of " in done.err
+    found = json.loads(done.out)
+    assert (found["gold"], found["pairs"]) == ("judged-pairs", len(pairs))
+    assert found["measures"]["auc_related"]["engine"]["value"] > 0.9
+    table = run("evaluate", tmp_path / "gold.jsonl", "--resamples", 20, "--index", newsroom_index).out
+    assert [line.split("  ")[0] for line in table.splitlines()[1:5]] == ["nDCG@5", "P@1", "AUC related", "AUC same story"]
+
+
+def test_evaluate_refuses_what_is_no_truth_of_this_index(newsroom_index: Path, tmp_path: Path) -> None:
+    """A bad row, a file that is not there, and ids that are all unknown end with 1 and one line."""
+    for text, said in (("id,story\n,s\n", "gold.csv, line 2: it has no id"), ("id,story\nx,s\n", "is in this index")):
+        (tmp_path / "gold.csv").write_text(text, encoding="utf-8")
+        done = run("evaluate", tmp_path / "gold.csv", "--quiet", "--index", newsroom_index)
+        assert done.code == 1
+        assert said in one_error_line(done)
+    assert "no such file" in one_error_line(run("evaluate", tmp_path / "none.csv", "--index", newsroom_index))
+    assert run("evaluate", GOLD, "--index", tmp_path).code == 4
+    assert run("evaluate", GOLD, "--resamples", 0).code == 2
+
+
 def test_articles_cannot_command_the_terminal(tmp_path: Path) -> None:
     """Characters that colour, move or turn the text are not printed for a person, in titles or ids; JSON keeps the id."""
     evil = "e\u202e\x9b31m"
@@ -464,7 +526,7 @@ def test_help_has_examples_for_every_command() -> None:
     top = run("--help")
     assert (top.code, top.err) == (0, "")
     names = re.findall(r"^  (\w+)  ", top.out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
-    assert names == ["build", "add", "remove", "related", "threads", "thread", "explain", "info", "demo"]
+    assert names == ["build", "add", "remove", "related", "threads", "thread", "explain", "evaluate", "info", "demo"]
     for name in names:
         shown = run(name, "--help").out
         assert f"recommender {name}" in shown.split("Examples:")[1]

@@ -1,6 +1,6 @@
 """The README: its commands and its Python run as written, and what it shows of the demo is what the demo shows.
 
-`python tests/test_readme.py` writes the output of the demo into the README anew.
+`python tests/test_readme.py` writes the output of the demo and of an evaluation into the README anew.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 from importlib import resources
 from pathlib import Path
 
@@ -36,12 +37,23 @@ def demo_output() -> str:
     return done.stdout.split("WHAT TO TYPE NEXT")[0].strip() + "\n"
 
 
+def evaluation_output() -> str:
+    """What `recommender evaluate gold.csv` prints of the sample newsroom."""
+    run = [sys.executable, "-c", "from recommender.cli import main; main()"]
+    with tempfile.TemporaryDirectory() as folder:
+        index = ["--index", f"{folder}/index", "--quiet"]
+        subprocess.run([*run, "build", str(SAMPLE), *index], check=True)
+        command = [*run, "evaluate", str(SAMPLE.with_name("gold.csv")), *index]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_readme_run_as_written(tmp_path: Path) -> None:
     """Block after block in one folder with the sample as articles.jsonl; a block marked 'not run' has a reason."""
     rows = SAMPLE.read_text(encoding="utf-8").splitlines(keepends=True)
     (tmp_path / "articles.jsonl").write_text("".join(rows), encoding="utf-8")
     (tmp_path / "today.jsonl").write_text("".join(rows[-5:]), encoding="utf-8")
+    shutil.copy(SAMPLE.with_name("gold.csv"), tmp_path)
     (tmp_path / "draft.txt").write_text("Kim sees off Putin\n\nThe Russian president left Pyongyang.\n", encoding="utf-8")
     program = tmp_path / "bin" / "recommender"
     program.parent.mkdir()
@@ -59,7 +71,7 @@ def test_the_commands_of_the_readme_run_as_written(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert done.stdout
         ran += 1
-    assert ran == 4  # three of shell, one of Python
+    assert ran == 5  # four of shell, one of Python
     assert len((tmp_path / "lists.tsv").read_text(encoding="utf-8").splitlines()) == len(rows)
 
 
@@ -69,6 +81,14 @@ def test_the_readme_shows_what_the_demo_shows() -> None:
     (shown,) = (text for mark, _, text in blocks() if mark == "output of: recommender demo")
     chance = re.compile(r"(under |over )?\d+%")
     assert chance.sub("%", shown).split() == chance.sub("%", demo_output()).split()
+
+
+@pytest.mark.slow
+def test_the_readme_shows_what_an_evaluation_shows() -> None:
+    """Word for word but for numbers, and what is above is above."""
+    (shown,) = (text for mark, _, text in blocks() if mark == "output of: recommender evaluate gold.csv")
+    number = re.compile(r"[01]?\.\d+")
+    assert number.sub("#", shown).split() == number.sub("#", evaluation_output()).split()
 
 
 def test_the_readme_names_every_command_exit_code_and_field() -> None:
@@ -132,7 +152,8 @@ def test_an_older_python_is_refused_in_one_line(tmp_path: Path) -> None:
 
 
 if __name__ == "__main__":
-    mark = "<!-- output of: recommender demo -->\n```text\n"
-    before, rest = README.read_text(encoding="utf-8").split(mark)
-    _, after = rest.split("```\n", 1)
-    README.write_text(f"{before}{mark}{demo_output()}```\n{after}", encoding="utf-8")
+    for command, output in (("demo", demo_output), ("evaluate gold.csv", evaluation_output)):
+        mark = f"<!-- output of: recommender {command} -->\n```text\n"
+        before, rest = README.read_text(encoding="utf-8").split(mark)
+        _, after = rest.split("```\n", 1)
+        README.write_text(f"{before}{mark}{output()}```\n{after}", encoding="utf-8")

@@ -42,6 +42,10 @@ _JSON = json.JSONDecoder()
 _MEND_JSON = "mend its JSON, or name the right --format"
 
 
+_Check = Callable[[Sequence[str], str], None]
+"""Refuses a table for its columns, given their names and what the source is called."""
+
+
 def no_notice(message: str) -> None:
     """Take a notice and keep it to oneself."""
 
@@ -118,7 +122,7 @@ def _checked_articles(
 def _articles_of(source: str, format: str | None, tally: _Tally) -> Iterator[Article]:
     shown = "stdin" if source == "-" else source
     before = tally.total + tally.valid
-    for row in _guarded_rows(source, shown, format):
+    for row in _guarded_rows(source, shown, format, _check_id_column):
         place = f"{shown}, {row.place}"
         if row.fault:
             tally.add_fault(place, "", row.fault)
@@ -137,11 +141,24 @@ def _articles_of(source: str, format: str | None, tally: _Tally) -> Iterator[Art
         raise UnreadableSourceError(shown, "it holds no rows", "give a file with at least one article")
 
 
-def _guarded_rows(source: str, shown: str, format: str | None) -> Iterator[_Row]:
+def read_rows(source: str | Path, *, format: str | None = None) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """(place, row) of a source of something else than articles, with whatever columns; text that is no JSON is CSV.
+
+    The place is the file and the line. A row that cannot be read raises UnreadableSourceError, and so does a source.
+    """
+    named = "stdin" if str(source) == "-" else str(source)
+    for row in _guarded_rows(str(source), named, format and FORMATS[format.lower()], None):
+        place = f"{named}, {row.place}"
+        if row.fault or not isinstance(row.value, Mapping):
+            raise UnreadableSourceError(place, row.fault or "it is not an object with fields", "mend the row")
+        yield place, row.value
+
+
+def _guarded_rows(source: str, shown: str, format: str | None, check: _Check | None) -> Iterator[_Row]:
     """The rows of a source; whatever the system or a decoder says of it becomes one clear error."""
     try:
         with nullcontext(sys.stdin.buffer) if source == "-" else open(source, "rb") as raw:
-            yield from _rows_of(raw, source, shown, format)
+            yield from _rows_of(raw, source, shown, format, check)
     except FileNotFoundError:
         raise UnreadableSourceError(shown, "there is no such file", "check the path") from None
     except IsADirectoryError:
@@ -160,22 +177,22 @@ def _guarded_rows(source: str, shown: str, format: str | None) -> Iterator[_Row]
         ) from None
 
 
-def _rows_of(raw: IO[bytes], source: str, shown: str, format: str | None) -> Iterator[_Row]:
+def _rows_of(raw: IO[bytes], source: str, shown: str, format: str | None, check: _Check | None) -> Iterator[_Row]:
     head, stream = _with_head(raw)
     packed = head[:2] == b"\x1f\x8b"
     if packed:
         head, stream = _with_head(gzip.GzipFile(fileobj=stream))
-    kind = format or _format_of(source, head, shown)
+    kind = format or _format_of(source, head, shown, otherwise="" if check else "csv")
     if kind == "parquet":
         if raw.seekable() and not packed:
             raw.seek(0)
-        yield from _parquet_rows(raw if raw.seekable() and not packed else stream, shown)
+        yield from _parquet_rows(raw if raw.seekable() and not packed else stream, shown, check)
         return
     _check_encoding(head, shown)
     if head.startswith(_UTF8_BOM):
         stream.read(len(_UTF8_BOM))
     if kind == "csv":
-        yield from _csv_rows(stream, shown)
+        yield from _csv_rows(stream, shown, check)
     elif kind == "json" and not _is_json_lines(head):
         yield from _json_rows(stream, shown)
     else:
@@ -210,7 +227,7 @@ def _with_head(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, io.BufferedRea
     return head, io.BufferedReader(_Rejoined(head, stream), _HEAD)
 
 
-def _format_of(source: str, head: bytes, shown: str) -> str:
+def _format_of(source: str, head: bytes, shown: str, *, otherwise: str) -> str:
     endings = [suffix.lower().lstrip(".") for suffix in Path(source).suffixes]
     if endings and endings[-1] == "gz":
         endings.pop()
@@ -225,6 +242,8 @@ def _format_of(source: str, head: bytes, shown: str) -> str:
         return "jsonl"
     if head[:2] in _BOMS or b"\0" in head[:2]:
         return "jsonl"  # refused for its encoding, with a better reason than the format
+    if otherwise:
+        return otherwise
     reason = "neither its ending nor its first character tells its format"
     raise UnreadableSourceError(shown, reason, "say it with --format jsonl, json, csv or parquet")
 
@@ -351,7 +370,7 @@ def _is_json_lines(head: bytes) -> bool:
         return False
 
 
-def _csv_rows(stream: IO[bytes], shown: str) -> Iterator[_Row]:
+def _csv_rows(stream: IO[bytes], shown: str, check: _Check | None) -> Iterator[_Row]:
     csv.field_size_limit(LINE_LIMIT)  # the module's own limit, 128 KiB, is shorter than the longest real article
     lines = _lines(stream, shown)
     blank = 0
@@ -374,7 +393,8 @@ def _csv_rows(stream: IO[bytes], shown: str) -> Iterator[_Row]:
             return
         if not names:
             names = [cell.strip() for cell in cells]
-            _check_id_column(names, shown)
+            if check:
+                check(names, shown)
         elif len(cells) > len(names):
             yield _Row(place, None, f"it has {len(cells)} cells where the header has {len(names)}; quote cells that hold a comma")
         elif any(cells):
@@ -387,7 +407,7 @@ def _check_id_column(names: Sequence[str], shown: str) -> None:
         raise UnreadableSourceError(shown, f"it has no id column (columns: {columns})", "name the column of the ids `id`")
 
 
-def _parquet_rows(stream: IO[bytes], shown: str) -> Iterator[_Row]:
+def _parquet_rows(stream: IO[bytes], shown: str, check: _Check | None) -> Iterator[_Row]:
     try:
         import pyarrow
         import pyarrow.parquet
@@ -401,7 +421,8 @@ def _parquet_rows(stream: IO[bytes], shown: str) -> Iterator[_Row]:
         number = 0
         try:
             table = pyarrow.parquet.ParquetFile(file, coerce_int96_timestamp_unit="us")
-            _check_id_column(table.schema_arrow.names, shown)
+            if check:
+                check(table.schema_arrow.names, shown)
             for batch in table.iter_batches(batch_size=500):
                 for fields in _in_microseconds(batch).to_pylist():
                     number += 1

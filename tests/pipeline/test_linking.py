@@ -42,14 +42,18 @@ def pairs_of(*known: tuple[int, int, float]) -> tuple[Pairs, Probabilities]:
     return Pairs(left.astype(np.int64), right.astype(np.int64)), probability.astype(np.float32)
 
 
-@given(seed=SEEDS, n=st.integers(2, 25), join=st.floats(0.2, 0.8))
+@given(seed=SEEDS, n=st.integers(2, 25), join=st.floats(0.2, 0.8), emphasis=st.sampled_from([1.0, 2.0, 3.0]))
 @settings(deadline=None)
-def test_on_all_pairs_it_is_the_average_linkage_of_scipy(seed: int, n: int, join: float) -> None:
-    """Where every pair is known the groups are those of scipy's UPGMA, cut where the mean distance is 1 - join."""
+def test_on_all_pairs_it_is_the_average_linkage_of_scipy(seed: int, n: int, join: float, emphasis: float) -> None:
+    """Where every pair is known the groups are those of scipy's UPGMA over the powers of the probabilities.
+
+    A power mean is at `join` where the mean of the powers is at join**emphasis.
+    """
     probabilities = np.random.default_rng(seed).random(n * (n - 1) // 2).astype(np.float32)
-    labels = fcluster(linkage(1 - probabilities.astype(np.float64), "average"), 1 - join, "distance")
+    distances = 1 - probabilities.astype(np.float64) ** emphasis
+    labels = fcluster(linkage(distances, "average"), 1 - join**emphasis, "distance")
     expected = sorted(np.flatnonzero(labels == label).tolist() for label in np.unique(labels) if (labels == label).sum() > 1)
-    assert thread_groups(n, complete(n), probabilities, config(join)) == expected
+    assert thread_groups(n, complete(n), probabilities, replace(config(join), emphasis=emphasis)) == expected
 
 
 @given(seed=SEEDS, n=st.integers(2, 25))
@@ -98,14 +102,14 @@ def test_one_odd_pair_does_not_chain_two_stories() -> None:
     inside = [(a, b, 0.9) for story in (range(4), range(4, 8)) for a in story for b in story if a < b]
     between = [(a, b, 0.1) for a in range(4) for b in range(4, 8) if (a, b) != (3, 4)]
     pairs, probabilities = pairs_of(*inside, *between, (3, 4, 0.85))
-    assert thread_groups(8, pairs, probabilities, config(0.3)) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    assert thread_groups(8, pairs, probabilities) == [[0, 1, 2, 3], [4, 5, 6, 7]]
 
 
 def test_a_chain_of_pairs_is_not_one_thread() -> None:
     """Each article like the next and like no other makes no story of eight."""
     chain = [(a, a + 1, 0.7) for a in range(7)]
     pairs, probabilities = pairs_of(*chain, *[(a, b, 0.06) for a in range(8) for b in range(a + 2, 8)])
-    assert max(map(len, thread_groups(8, pairs, probabilities, config(0.4)))) == 2
+    assert max(map(len, thread_groups(8, pairs, probabilities))) == 2
 
 
 @pytest.mark.parametrize(("probability", "groups"), [(0.5, [[0, 1]]), (0.49, [])])
