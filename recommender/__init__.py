@@ -3,7 +3,8 @@
 The way of the data, which is the way of the imports:
 
     pipeline/articles.py     1  a row of outside data -> Article        checked here and nowhere else
-    pipeline/reading.py      1  files -> rows                           JSON Lines, JSON, CSV, Parquet
+    pipeline/formats.py      1  files -> rows                           JSON Lines, JSON, CSV, Parquet
+    pipeline/reading.py      1  rows -> articles, with what is wrong    one error for all invalid rows
     pipeline/content.py      2  Article -> Content                      plain text without repeated lines
     pipeline/terms.py        3  Content -> counts of terms              words, names, numbers
     pipeline/embedding.py    4  Content, terms -> unit vectors          LSA, fitted on the archive
@@ -20,6 +21,7 @@ The way of the data, which is the way of the imports:
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     archive.py                  all articles of an index in memory
     stories.py, sidebars.py     threads and lists into the store
+    records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
     store.py                    the one durable truth: an SQLite file
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence

@@ -232,3 +232,53 @@ def _load_vocabulary(store: Store) -> Vocabulary:
         document_frequency=np.array([row[2] for row in found], np.int64),
         spellings={number: row[1] for number, row in enumerate(found) if row[1]},
     )
+
+
+def without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Archive, Links]:
+    """The archive and its links without some rows."""
+    gone = np.isin(archive.rows, rows)
+    position = np.cumsum(~gone) - 1
+    kept = links.only(~gone[links.pairs.left] & ~gone[links.pairs.right])
+    archive.vocabulary.forget(rows_of(archive.counts, np.flatnonzero(gone)))
+    archive.index.remove(rows)
+    left = Archive(
+        rows=archive.rows[~gone], days=archive.days[~gone], counts=rows_of(archive.counts, np.flatnonzero(~gone)),
+        vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
+        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
+    )  # fmt: skip
+    pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
+    return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
+
+
+def with_more(
+    archive: Archive, links: Links, rows: NDArray[np.int64], instants: list[float | None], counts: TermCounts,
+    vectors: NDArray[np.float32],
+) -> tuple[Archive, Links, NDArray[np.int64]]:  # fmt: skip
+    """The archive and its links with articles more, and the positions of these."""
+    all_rows = np.concatenate([archive.rows, rows])
+    order = np.argsort(all_rows, kind="stable")
+    place = np.empty(len(order), np.int64)
+    place[order] = np.arange(len(order))
+    width = len(archive.vocabulary)
+
+    def stacked(name: str) -> sparse.csr_matrix:
+        old = getattr(archive.counts, name)
+        old = sparse.csr_matrix((old.data, old.indices, old.indptr), shape=(old.shape[0], width))
+        return sparse.vstack([old, getattr(counts, name)], format="csr")[order]
+
+    archive.index.add(rows, vectors)
+    grown = Archive(
+        rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
+        counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
+        vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
+        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
+    )  # fmt: skip
+    left, right = place[links.pairs.left], place[links.pairs.right]
+    pairs = Pairs(np.minimum(left, right), np.maximum(left, right))
+    moved = Links(pairs=pairs, related=links.related, same_story=links.same_story, duplicate=links.duplicate)
+    return grown, moved, np.sort(place[len(archive.rows) :])
+
+
+def rows_of(counts: TermCounts, rows: NDArray[np.int64]) -> TermCounts:
+    """The counts of some of the articles."""
+    return TermCounts(counts.text[rows], counts.lead[rows], counts.title[rows])

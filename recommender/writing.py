@@ -6,7 +6,6 @@ import contextlib
 import json
 import os
 import sqlite3
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,16 +15,25 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from recommender import __version__
-from recommender.archive import Archive, Links, days_of, joined, packed, worth_keeping
+from recommender.archive import Archive, Links, days_of, joined, rows_of, with_more, without, worth_keeping
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError
 from recommender.pipeline.articles import Article
-from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
-from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded, state_of
+from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
-from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.records import (
+    forget_rows,
+    instant_of,
+    load_links,
+    threads_of,
+    write_archive,
+    write_article,
+    write_fit,
+    write_frequencies,
+    write_meta,
+)
 from recommender.sidebars import write_lists
 from recommender.store import CACHE, Store, read_manifest, replacement
 from recommender.stories import write_threads
@@ -82,8 +90,8 @@ def build(articles: Iterable[Article], folder: Path, model: str, options: WriteO
         with replacement(folder) as store:
             taken = _take_in(store.db, articles, options)
             archive = _fitted(taken, model, options)
-            _write_archive(store.db, archive, np.arange(len(archive)), options)
-            _write_fit(store, archive, str(model))
+            write_archive(store.db, archive, np.arange(len(archive)))
+            write_fit(store, archive, str(model))
             views = archive.views()
             links = _compare(archive, views, np.arange(len(archive)), options)
             _follow(store, archive, views, links, np.arange(len(archive)), previous, options)
@@ -154,8 +162,8 @@ def _take_in(db: sqlite3.Connection, articles: Iterable[Article], options: Write
     twice = 0
     for article in articles:
         place = places.setdefault(article.id, len(places))
-        _write_article(db, place + 1, article)
-        title, text, instant = plain_title(article.title), plain_text(article.body), _instant(article)
+        write_article(db, place + 1, article)
+        title, text, instant = plain_title(article.title), plain_text(article.body), instant_of(article)
         if place < len(taken.titles):
             twice += 1
             taken.titles[place], taken.texts[place], taken.instants[place] = title, text, instant
@@ -230,14 +238,14 @@ def _bring_in(
 ) -> Archive:
     """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
     archive = Archive.load(store, device=options.device)
-    links = _load_links(store, archive)
-    threads = _threads_of(store)
+    links = load_links(store, archive)
+    threads = threads_of(store)
     rewritten = np.array(sorted(known.values()), np.int64)
     beside = _beside(store, archive, links, rewritten)
     if known:
-        former = np.unique(_rows_of(archive.counts, np.flatnonzero(np.isin(archive.rows, rewritten))).text.indices)
-        archive, links = _without(archive, links, rewritten)
-        _write_frequencies(db, archive.vocabulary, former)
+        former = np.unique(rows_of(archive.counts, np.flatnonzero(np.isin(archive.rows, rewritten))).text.indices)
+        archive, links = without(archive, links, rewritten)
+        write_frequencies(db, archive.vocabulary, former)
     next_row = int(store.query("SELECT coalesce(max(row), 0) + 1 FROM articles")[0][0])
     rows = []
     for article in articles:
@@ -245,14 +253,14 @@ def _bring_in(
         if row is None:
             row, next_row = next_row, next_row + 1
         else:
-            _forget_rows(db, [row])
-        _write_article(db, row, article)
+            forget_rows(db, [row])
+        write_article(db, row, article)
         rows.append(row)
     contents = [without_boilerplate(plain_title(a.title), plain_text(a.body), archive.boilerplate) for a in articles]
     counts = count_terms(contents, archive.vocabulary, learn=True)
     vectors = rounded(archive.encoder.encode(contents, counts))
-    archive, links, came = _with(archive, links, np.array(rows, np.int64), [_instant(a) for a in articles], counts, vectors)
-    _write_archive(db, archive, came, options)
+    archive, links, came = with_more(archive, links, np.array(rows, np.int64), [instant_of(a) for a in articles], counts, vectors)
+    write_archive(db, archive, came)
     views = archive.views()
     links = joined([_compare(archive, views, came, options), links])
     touched = np.union1d(came, np.flatnonzero(np.isin(archive.rows, beside)))
@@ -261,12 +269,12 @@ def _bring_in(
 
 
 def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDArray[np.int64], options: WriteOptions) -> Archive:
-    links = _load_links(store, archive)
+    links = load_links(store, archive)
     gone = np.isin(archive.rows, rows)
     beside = _beside(store, archive, links, rows)
-    left, links = _without(archive, links, rows)
-    _write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
-    _forget_rows(db, rows.tolist())
+    left, links = without(archive, links, rows)
+    write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
+    forget_rows(db, rows.tolist())
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
     _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), {}, options)
@@ -284,11 +292,6 @@ def _beside(store: Store, archive: Archive, links: Links, rows: NDArray[np.int64
     return np.unique(np.concatenate([linked, np.array(mates, np.int64), rows]))
 
 
-def _threads_of(store: Store) -> dict[str, str]:
-    """Article id -> thread id."""
-    return dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
-
-
 def _follow(
     store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: dict[str, str],
     options: WriteOptions,
@@ -298,7 +301,7 @@ def _follow(
     stirred = write_threads(store, archive, views, links, touched, previous)
     write_lists(store, archive, views, links, stirred, lambda done, of: options.stage("ranking", done, of))
     edition = int(dict(store.query("SELECT key, value FROM meta")).get("edition", 0))
-    _write_meta(
+    write_meta(
         store,
         {
             "articles": len(archive),
@@ -309,158 +312,15 @@ def _follow(
     )
 
 
-def _without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Archive, Links]:
-    """The archive and its links without some rows."""
-    gone = np.isin(archive.rows, rows)
-    position = np.cumsum(~gone) - 1
-    kept = links.only(~gone[links.pairs.left] & ~gone[links.pairs.right])
-    archive.vocabulary.forget(_rows_of(archive.counts, np.flatnonzero(gone)))
-    archive.index.remove(rows)
-    left = Archive(
-        rows=archive.rows[~gone], days=archive.days[~gone], counts=_rows_of(archive.counts, np.flatnonzero(~gone)),
-        vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
-    )  # fmt: skip
-    pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
-    return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
-
-
-def _with(
-    archive: Archive, links: Links, rows: NDArray[np.int64], instants: list[float | None], counts: TermCounts,
-    vectors: NDArray[np.float32],
-) -> tuple[Archive, Links, NDArray[np.int64]]:  # fmt: skip
-    """The archive and its links with articles more, and the positions of these."""
-    from scipy import sparse
-
-    all_rows = np.concatenate([archive.rows, rows])
-    order = np.argsort(all_rows, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    width = len(archive.vocabulary)
-
-    def stacked(name: str) -> sparse.csr_matrix:
-        old = getattr(archive.counts, name)
-        old = sparse.csr_matrix((old.data, old.indices, old.indptr), shape=(old.shape[0], width))
-        return sparse.vstack([old, getattr(counts, name)], format="csr")[order]
-
-    archive.index.add(rows, vectors)
-    grown = Archive(
-        rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
-        counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
-        vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
-    )  # fmt: skip
-    left, right = place[links.pairs.left], place[links.pairs.right]
-    pairs = Pairs(np.minimum(left, right), np.maximum(left, right))
-    moved = Links(pairs=pairs, related=links.related, same_story=links.same_story, duplicate=links.duplicate)
-    return grown, moved, np.sort(place[len(archive.rows) :])
-
-
-def _rows_of(counts: TermCounts, rows: NDArray[np.int64]) -> TermCounts:
-    return TermCounts(counts.text[rows], counts.lead[rows], counts.title[rows])
-
-
-def _load_links(store: Store, archive: Archive) -> Links:
-    found = np.array(
-        store.query("SELECT row, other, score, same, relation FROM links WHERE row < other ORDER BY row, other"), np.float64
-    ).reshape(-1, 5)
-    pairs = Pairs(*(np.searchsorted(archive.rows, found[:, column].astype(np.int64)) for column in (0, 1)))
-    return Links(
-        pairs=pairs, related=found[:, 2].astype(np.float32), same_story=found[:, 3].astype(np.float32), duplicate=found[:, 4] == 0
-    )
-
-
 def _known_threads(folder: Path) -> dict[str, str]:
     """Article id -> thread id of the index that is about to be replaced; empty where none can be read."""
     with contextlib.suppress(RecommenderError):
         store = Store.open(folder)
         try:
-            return _threads_of(store)
+            return threads_of(store)
         finally:
             store.close()
     return {}
-
-
-def _instant(article: Article) -> float | None:
-    return article.published.timestamp() if article.published else None
-
-
-def _write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
-    others = {
-        "updated": article.updated.astimezone(UTC).isoformat() if article.updated else None,
-        "authors": article.authors, "tags": article.tags, "image": article.image,
-    }  # fmt: skip
-    db.execute(
-        "INSERT OR REPLACE INTO articles (row, id, title, url, published, instant, section, language, others, hash)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row, article.id, plain_title(article.title), article.url,
-            article.published.astimezone(UTC).isoformat() if article.published else None, _instant(article),
-            article.section, article.language, json.dumps(others, ensure_ascii=False), content_hash(article),
-        ),
-    )  # fmt: skip
-    given = json.dumps([article.title, article.body], ensure_ascii=False)
-    db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, zlib.compress(given.encode(), 6)))
-
-
-def _write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64], options: WriteOptions) -> None:
-    """Vectors, terms and vocabulary of the articles at these positions."""
-    options.stage("writing", 0, len(positions))
-    rows = archive.rows[positions].tolist()
-    vectors = archive.vectors[positions].astype("<f2")
-    db.executemany(
-        "INSERT OR REPLACE INTO vectors VALUES (?, ?)", ((row, v.tobytes()) for row, v in zip(rows, vectors, strict=True))
-    )
-    counts = _rows_of(archive.counts, positions)
-    db.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?)", zip(rows, packed(counts), strict=True))
-    _write_frequencies(db, archive.vocabulary, np.unique(counts.text.indices))
-
-
-def _write_frequencies(db: sqlite3.Connection, vocabulary: Vocabulary, terms: NDArray[np.int32]) -> None:
-    """What the vocabulary holds of these terms, and of terms that the store does not know yet."""
-    (stored,) = db.execute("SELECT count(*) FROM vocabulary").fetchone()
-    names = vocabulary.terms()
-    numbers = np.union1d(terms, np.arange(stored, len(vocabulary)))
-    db.executemany(
-        "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?, ?, ?, ?)",
-        (
-            (n, names[n], vocabulary.spellings.get(n, ""), int(vocabulary.document_frequency[n]),
-             int(vocabulary.capitals[n]), int(vocabulary.smalls[n]))
-            for n in numbers.tolist()
-        ),
-    )  # fmt: skip
-
-
-def _write_fit(store: Store, archive: Archive, model: str) -> None:
-    """What the archive as a whole was fitted to."""
-    encoder = archive.encoder
-    store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('encoder', ?)", (state_of(encoder),))
-    store.db.execute("INSERT OR REPLACE INTO blobs VALUES ('boilerplate', ?)", (archive.boilerplate.to_bytes(),))
-    described = {"model": model, "revision": encoder.revision, "dimensions": encoder.dimensions}
-    _write_meta(
-        store,
-        {
-            **described,
-            "version": __version__,
-            "usual_cosine": archive.background.cosine,
-            "usual_fade": archive.background.fade,
-            "articles_at_build": len(archive),
-        },
-    )
-    store.manifest.update(described)
-
-
-def _write_meta(store: Store, values: dict[str, object]) -> None:
-    store.db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", values.items())
-
-
-def _forget_rows(db: sqlite3.Connection, rows: list[int]) -> None:
-    """All that followed from these articles, the links of others to them included."""
-    for row in rows:
-        others = [(other, row) for (other,) in db.execute("SELECT other FROM links WHERE row = ?", (row,))]
-        db.executemany("DELETE FROM links WHERE row = ? AND other = ?", others)
-        for table in ("links", "vectors", "terms"):
-            db.execute(f"DELETE FROM {table} WHERE row = ?", (row,))
 
 
 def _save_cache(folder: Path, archive: Archive) -> None:
@@ -472,6 +332,6 @@ def _save_cache(folder: Path, archive: Archive) -> None:
     store = Store.open(folder, write=True)
     try:
         with store.transaction():
-            _write_meta(store, {"cache": digest})
+            write_meta(store, {"cache": digest})
     finally:
         store.close()

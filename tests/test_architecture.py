@@ -15,7 +15,7 @@ import recommender
 ROOT = Path(recommender.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 STEPS = (
-    *("articles", "reading", "content", "terms", "embedding", "transformer", "index"),
+    *("articles", "formats", "reading", "content", "terms", "embedding", "transformer", "index"),
     *("candidates", "evidence", "scoring", "linking", "wording", "ranking"),
 )
 PIPELINE = [f"pipeline/{step}.py" for step in STEPS]
@@ -28,11 +28,11 @@ DOORS = {
     "transformers": {"pipeline/transformer.py"},
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
-    "pyarrow": {"pipeline/reading.py", "pipeline/formats.py"},
+    "pyarrow": {"pipeline/formats.py"},
     "filelock": {"writing.py"},
     "typer": {"cli.py", "shell.py"},
     "rich": {"progress.py"},
-    "sqlite3": {"store.py", "writing.py", "stories.py"},
+    "sqlite3": {"store.py", "writing.py", "stories.py", "records.py"},
 }
 """Library -> the modules that may import it; the last two of sqlite3 for the type of a connection only."""
 

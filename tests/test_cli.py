@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from recommender import Recommender, RecommenderError, read_articles
 from recommender.answers import StoryThread
 from recommender.cli import Format, app
-from recommender.pipeline.reading import FORMATS
+from recommender.pipeline.formats import FORMATS
 
 SAMPLE = Path(str(resources.files("recommender") / "sample" / "articles.jsonl"))
 GOLD = SAMPLE.with_name("gold.csv")

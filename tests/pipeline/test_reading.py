@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from recommender.errors import InvalidRowsError, UnreadableSourceError
-from recommender.pipeline import reading
+from recommender.pipeline import formats
 from recommender.pipeline.reading import read_articles
 
 ROWS = [
@@ -210,14 +210,14 @@ def test_a_huge_line_is_refused_in_bounded_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, mebibytes: int
 ) -> None:
     """50 MB without a line break cost less than thrice the limit of a line, whatever the limit is."""
-    monkeypatch.setattr(reading, "LINE_LIMIT", mebibytes * 2**20)
+    monkeypatch.setattr(formats, "LINE_LIMIT", mebibytes * 2**20)
     path = written(tmp_path, name, (b'{"id": "' if name != "a.csv" else b'id,title\n"') + b"x" * 50_000_000)
     tracemalloc.start()
     message = refusal(path)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert f"longer than {mebibytes} MiB" in message
-    assert peak < 3 * reading.LINE_LIMIT
+    assert peak < 3 * formats.LINE_LIMIT
 
 
 @pytest.mark.parametrize("blanks", range(65_530, 65_540))
