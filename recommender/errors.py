@@ -81,5 +81,14 @@ class IndexBusyError(RecommenderError):
         super().__init__(f"index {index}: {holder} is writing to it; try again when it has ended")
 
 
+class WriteFailedError(RecommenderError):
+    """The index could not be written: a full disk, a folder without the right to write, a failed device."""
+
+    def __init__(self, index: str, reason: str) -> None:
+        super().__init__(
+            f"index {index}: it cannot be written ({reason}); nothing was changed; make room or mend the rights and try again"
+        )
+
+
 class EncoderError(RecommenderError):
     """An encoder cannot be loaded, or is not the one that the index was built with."""

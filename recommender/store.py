@@ -277,6 +277,8 @@ def replacement(folder: Path) -> Iterator[Store]:
     file = folder / name
     connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     store = Store(folder, {"format": FORMAT, "store": name}, connection)
+    with contextlib.suppress(IndexUnusableError):  # without a manifest to trust nothing is known to be a leftover
+        _forget_all_but(folder, {name, str(read_manifest(folder)["store"])})  # of a build that was killed
     try:
         connection.execute("PRAGMA journal_mode = OFF")
         connection.execute("PRAGMA synchronous = OFF")
@@ -292,9 +294,13 @@ def replacement(folder: Path) -> Iterator[Store]:
         connection.close()
         _forget(file)
         raise
-    for old in folder.glob("store-*.sqlite"):
-        if old.name != name:
-            _forget(old)
+    _forget_all_but(folder, {name})
+
+
+def _forget_all_but(folder: Path, kept: set[str]) -> None:
+    for file in folder.glob("store-*.sqlite"):
+        if file.name not in kept:
+            _forget(file)
 
 
 def _publish(folder: Path, manifest: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, Links, days_of, joined, rows_of, with_more, without, worth_keeping
-from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError
+from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError, WriteFailedError
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
@@ -70,9 +70,12 @@ class Written:
 
 @contextlib.contextmanager
 def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
-    """The right to write to an index; IndexBusyError, with the holder's name, after `wait_seconds`."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """The right to write to an index; IndexBusyError, with the holder's name, after `wait_seconds`.
+
+    What the disk or SQLite refuses inside is a WriteFailedError.
+    """
     try:
+        folder.mkdir(parents=True, exist_ok=True)
         with FileLock(folder / LOCK, timeout=options.wait_seconds):
             (folder / HOLDER).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
             yield
@@ -81,6 +84,8 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError, KeyError):
             holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
         raise IndexBusyError(str(folder), holder) from None
+    except (sqlite3.Error, OSError) as error:
+        raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
 
 
 def build(articles: Iterable[Article], folder: Path, model: str, options: WriteOptions) -> Written:

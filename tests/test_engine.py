@@ -891,3 +891,44 @@ def test_a_model_that_has_changed_since_the_build_is_refused(model: Path, tmp_pa
         Recommender.open(index).add(articles[-1:])
     assert contents_of(index) == before
     assert engine.related("s00a0")
+
+
+def test_a_build_that_was_killed_leaves_nothing_for_long(index: Path, tmp_path: Path) -> None:
+    """Its unfinished file is gone after the next build; the index that counts never is."""
+    engine = Recommender.open(index)
+    before = engine.related_ids("s01a0")
+    (index / "store-0123456789ab.sqlite").write_bytes(b"half a file")
+    assert engine.related_ids("s01a0") == before
+    Recommender.build(ARTICLES, index)
+    assert len(list(index.glob("store-*.sqlite"))) == 1
+    assert engine.related_ids("s01a0") == before
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_one_clear_error_and_changes_nothing(index: Path) -> None:
+    """With no room for a file of more than 64 KB a build fails in one line, and the old index answers as before."""
+    before = sorted(path.name for path in index.glob("store-*.sqlite"))
+    script = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (65536, 65536))\n"
+        "from recommender import Article, Recommender, RecommenderError\n"
+        "articles = [Article(id=str(n), title=f'story {n}', body=f'word{n} ' * 2000) for n in range(50)]\n"
+        "try:\n"
+        "    Recommender.build(articles, sys.argv[1])\n"
+        "except RecommenderError as error:\n"
+        "    print(type(error).__name__, error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script, str(index)], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("WriteFailedError index")
+    assert "nothing was changed" in done.stdout
+    assert sorted(path.name for path in index.glob("store-*.sqlite")) == before
+    assert Recommender.open(index).related_ids("s01a0")
+
+
+def test_a_failed_build_over_an_index_of_another_format_leaves_its_file(index: Path) -> None:
+    """Whoever goes back to the version that can read it still has it."""
+    manifest = json.loads((index / "manifest.json").read_text())
+    (index / "manifest.json").write_text(json.dumps(manifest | {"format": 999}))
+    with pytest.raises(RecommenderError):
+        Recommender.build([], index)
+    assert (index / manifest["store"]).is_file()
