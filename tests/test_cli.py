@@ -555,19 +555,6 @@ print([name for name in {HEAVY!r} if name in sys.modules], file=sys.stderr)
         assert done.stdout
 
 
-@pytest.mark.slow
-def test_related_starts_in_twice_the_time_of_typer(newsroom_index: Path) -> None:
-    """The best of 15 runs of `related ID` is within twice that of `import typer` (measured: 1.5 times), taken by turns."""
-    own = [*PROGRAM, "related", HERO, "--json", "--index", str(newsroom_index)]
-    times: dict[str, list[float]] = {"typer": [], "own": []}
-    for _ in range(15):
-        for name, command in (("typer", [sys.executable, "-c", "import typer"]), ("own", own)):
-            started = time.perf_counter()
-            subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
-            times[name].append(time.perf_counter() - started)
-    assert min(times["own"]) < 2 * min(times["typer"])
-
-
 def test_a_reader_that_goes_away_is_no_error(newsroom_index: Path) -> None:
     """`| head` ends the command in silence, with the code that a shell gives for SIGPIPE."""
     command = [*PROGRAM, "related", "--all", "-k", "50", "--index", str(newsroom_index)]
