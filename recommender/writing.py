@@ -100,54 +100,45 @@ def build(articles: Iterable[Article], folder: Path, model: str, options: WriteO
             views = archive.views()
             links = _compare(archive, views, np.arange(len(archive)), options)
             _follow(store, archive, views, links, np.arange(len(archive)), previous, options)
-        _save_cache(folder, archive)
+            _keep_cache(store, archive)
     return Written(added=len(archive))
+
+
+@contextlib.contextmanager
+def _sole_transaction(folder: Path, options: WriteOptions) -> Iterator[Store]:
+    """The store of an index inside a transaction that no other writer disturbs."""
+    read_manifest(folder)  # where there is no index, nothing is left behind
+    with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store, store.transaction():
+        yield store
 
 
 def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:
     """Add articles to an index, or bring known ones up to date, in one transaction."""
-    read_manifest(folder)  # where there is no index, nothing is left behind
-    with sole_writer(folder, options):
-        store = Store.open(folder, write=True)
-        try:
-            with store.transaction() as db:
-                known = {str(i): (int(row), bytes(h)) for i, row, h in store.query("SELECT id, row, hash FROM articles")}
-                wanted = _latest(articles, options)
-                fresh = [a for a in wanted if a.id not in known]
-                changed = [a for a in wanted if a.id in known and known[a.id][1] != content_hash(a)]
-                archive = None
-                if fresh or changed:
-                    archive = _bring_in(store, db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
-        finally:
-            store.close()
-        if archive is not None:
-            _save_cache(folder, archive)
+    with _sole_transaction(folder, options) as store:
+        known = {str(i): (int(row), bytes(h)) for i, row, h in store.query("SELECT id, row, hash FROM articles")}
+        wanted = _latest(articles, options)
+        fresh = [a for a in wanted if a.id not in known]
+        changed = [a for a in wanted if a.id in known and known[a.id][1] != content_hash(a)]
+        if fresh or changed:
+            archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
+            _keep_cache(store, archive)
     return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
 
 
 def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
     """Forget articles everywhere, all or none; UnknownArticleError names the first that is not there."""
-    read_manifest(folder)  # where there is no index, nothing is left behind
-    with sole_writer(folder, options):
-        store = Store.open(folder, write=True)
-        try:
-            with store.transaction() as db:
-                rows: list[int] = []
-                kept = None
-                for article_id in dict.fromkeys(ids):
-                    row = store.row_of(article_id)
-                    if row is None:
-                        raise UnknownArticleError(article_id)
-                    rows.append(row)
-                if rows:
-                    archive = Archive.load(store, device=options.device)
-                    if len(rows) == len(archive):
-                        raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
-                    kept = _take_out(store, db, archive, np.array(sorted(rows), np.int64), options)
-        finally:
-            store.close()
-        if kept is not None:
-            _save_cache(folder, kept)
+    with _sole_transaction(folder, options) as store:
+        rows: list[int] = []
+        for article_id in dict.fromkeys(ids):
+            row = store.row_of(article_id)
+            if row is None:
+                raise UnknownArticleError(article_id)
+            rows.append(row)
+        if rows:
+            archive = Archive.load(store, device=options.device)
+            if len(rows) == len(archive):
+                raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
+            _keep_cache(store, _take_out(store, store.db, archive, np.array(sorted(rows), np.int64), options))
     return Written(removed=len(rows))
 
 
@@ -328,15 +319,12 @@ def _known_threads(folder: Path) -> dict[str, str]:
     return {}
 
 
-def _save_cache(folder: Path, archive: Archive) -> None:
-    """Keep the neighbour search where it is dear to make; an exact one is made faster than it is read."""
+def _keep_cache(store: Store, archive: Archive) -> None:
+    """Keep the neighbour search where it is dear to make; an exact one is made faster than it is read.
+
+    A file that the store does not name after all (the write fails later) is known by its digest and passed over.
+    """
     if archive.index.is_exact:
-        (folder / CACHE).unlink(missing_ok=True)
-        return
-    digest = archive.index.save(folder / CACHE)
-    store = Store.open(folder, write=True)
-    try:
-        with store.transaction():
-            write_meta(store, {"cache": digest})
-    finally:
-        store.close()
+        (store.folder / CACHE).unlink(missing_ok=True)
+    else:
+        write_meta(store, {"cache": archive.index.save(store.folder / CACHE)})

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 DENSE = 60
-"""Nearest articles by vector that each article nominates. With the two below, 98 to 100 in 100 pairs of one gold story
-are among the candidates where stories have up to 30 articles; of stories of hundreds of headlines, half."""
+"""Nearest articles by vector that each article nominates. With the two below the candidates hold 98 in 100 pairs of one
+gold story on gva, nearly all on ecbplus and fnc1, 87 on wikinews; of the stories of hundreds of headlines (uci, og2021) half."""
 
 LEXICAL = 60
 """Articles that share most with it over all its text, by TF-IDF."""

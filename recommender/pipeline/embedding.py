@@ -27,8 +27,9 @@ DIMENSIONS = 256
 """Most dimensions of the LSA encoder."""
 
 ARTICLES_PER_DIMENSION = 8
-"""A smaller archive gets fewer dimensions: with as many as articles, LSA is TF-IDF again and says nothing of its own. Of 1
-(no bound), 4, 8 and 16, 8 has the best mean B-cubed F1 on archives of 290 to 2,700 articles, 2 points above no bound."""
+"""A smaller archive gets fewer dimensions: with as many as articles, LSA is TF-IDF again and says nothing of its own. On archives
+of 290 to 2,700 articles 8 gains 2 points of mean B-cubed F1 over 4; 16 gains 11 points where stories are huge (uci) and
+loses 4 on wikinews, 5 on ecbplus, and nDCG@5 on four of six."""
 
 SMALLEST_FIT = 64
 """Articles below which nothing can be learnt about which words go together; the projection is then a hash of the words."""

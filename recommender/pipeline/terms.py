@@ -26,7 +26,7 @@ NAME = re.compile(r"\b[A-Z][\w’'\-]*\w(?: (?:(?:of|de|al|bin|van|von|el|the) )
 """Two to four capitalised words in a row, as in `Kim Jong Un` or `Bank of England`."""
 
 MAX_TERMS_OF_ARTICLE = 1500
-"""Distinct terms kept of one article; the 99.9th percentile of the archives measured is below 1,200."""
+"""Distinct terms kept of one article; the 99.9th percentile of three real archives is 994 to 1,219."""
 
 LANGUAGE_SAMPLE = 2_000
 """Characters of a body that its language is told by."""
@@ -35,7 +35,8 @@ LANGUAGE_WORDS = 8
 """Words below which a text's language is not asked for."""
 
 LANGUAGE_SHARE = 0.15
-"""Share of stop words from which a text is of a language. English news has .35 to .5 of English ones, and below .1 of others'."""
+"""Share of stop words from which a text is of a language. (Chosen, not
+measured.)"""
 
 NAME_SHARE = 0.8
 """Share of a word's places inside sentences with a capital from which it counts as a name."""
