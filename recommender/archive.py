@@ -13,7 +13,7 @@ from scipy import sparse
 from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
 from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
-from recommender.pipeline.evidence import Background, Evidence, Views, evidence_of, views_of
+from recommender.pipeline.evidence import Background, Evidence, Views, crowding_of, evidence_of, views_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import DEFAULT as THREADS
 from recommender.pipeline.ranking import DEFAULT as LISTS
@@ -117,11 +117,14 @@ class Archive:
 
     def views(self) -> Views:
         """What is compared of all articles."""
-        return views_of(self.counts, self.vocabulary, len(self), self.vectors, self.days)
+        return self.views_of(self.counts, self.vocabulary, self.vectors, self.days)
 
-    def words(self) -> NDArray[np.int64]:
-        """(n,) distinct terms of each article."""
-        return np.asarray(np.diff(self.counts.text.indptr), np.int64)
+    def views_of(
+        self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]
+    ) -> Views:
+        """What is compared of some articles, of the archive or not; `vocabulary` may know more terms than the archive's."""
+        crowding = crowding_of(self.counts.text, self.days, self.background)
+        return views_of(counts, vocabulary, len(self), vectors, days, crowding)
 
     def candidates(self, query: Views, views: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, position) of all that neighbours and rare terms nominate; a pair may stand there more than once."""
@@ -137,13 +140,12 @@ class Archive:
 
     def compare(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
         """(articles done, their links), a block of these articles after another, each against the whole archive."""
-        words = self.words()
         for start in range(0, len(positions), BLOCK):
             part = positions[start : start + BLOCK]
             queries, found = self.candidates(views.take(part), views)
             pairs = unique_pairs(part[queries], found)
             evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
-            yield start + len(part), linked(pairs, evidence, words[pairs.left], words[pairs.right])
+            yield start + len(part), linked(pairs, evidence, views.words[pairs.left], views.words[pairs.right])
 
 
 def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], words_right: NDArray[np.int64]) -> Links:

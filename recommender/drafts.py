@@ -11,7 +11,7 @@ from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
 from recommender.pipeline.embedding import reading, rounded
-from recommender.pipeline.evidence import Views, evidence_of, views_of
+from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
 from recommender.pipeline.scoring import score
 from recommender.pipeline.terms import count_terms
@@ -26,13 +26,12 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     counts = count_terms([content], scratch, learn=False)
     vectors = rounded(reading(archive.encoder, scratch).encode([content], counts))
     days = days_of([draft.published.timestamp() if draft.published else None])
-    query = views_of(counts, scratch, len(archive), vectors, days).narrowed(len(archive.vocabulary))
+    query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
     views = archive.views()
     positions = np.unique(archive.candidates(query, views)[1])
     zeros = np.zeros(len(positions), np.int64)
     evidence = evidence_of(query, zeros, views, positions, archive.background)
-    own_words = np.full(len(positions), counts.text.indptr[1])
-    links = linked(Pairs(zeros, positions), evidence, own_words, archive.words()[positions])
+    links = linked(Pairs(zeros, positions), evidence, query.words[zeros], views.words[positions])
     candidates = _candidates(store, archive, links)
     order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
     places = np.array(order[:k], np.int64)
@@ -59,7 +58,7 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     views = archive.views()
     evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence)
-    words = archive.words()
+    words = views.words
     duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart)[0])
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
@@ -93,7 +92,7 @@ def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: fl
     one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
     alike = score(evidence).same_story.reshape(n, n)
-    words = archive.words()[candidates.positions]
+    words = views.words[candidates.positions]
     twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart).reshape(n, n)
     return sidebar(candidates, alike, _numbered(twice), own_day)
 

@@ -65,8 +65,6 @@ class Held:
     """The positions of each one's `similar` list that are judged articles, best first."""
     threads: NDArray[np.int64]
     """(n,) a number for each thread; one of its own where an article stands alone."""
-    words: NDArray[np.int64]
-    """(n,) distinct terms."""
     views: Views
     """What is compared of them."""
     seen: Labelled
@@ -121,7 +119,6 @@ def held_of(store: Store, archive: Archive, rows: NDArray[np.int64]) -> Held:
     return Held(
         lists=tuple(np.array(one, np.int64) for one in lists),
         threads=np.array(threads, np.int64),
-        words=archive.words()[places],
         views=views,
         seen=Labelled(days=views.days, sections=np.array(sections, np.int64), text=views.text),
     )
@@ -191,7 +188,7 @@ def _by_pairs(gold: JudgedPairs, held: Held, archive: Archive, resamples: int) -
     grades = np.array(gold.grades, np.int64)
     evidence = evidence_of(held.views, left, held.views, right, archive.background)
     scores = score(evidence).related.astype(np.float64)
-    days, words = evidence.days_apart, held.words
+    days, words = evidence.days_apart, held.views.words
     duplicate = is_duplicate(evidence.text, words[left], words[right], days)
     one_story = duplicate | (held.threads[left] == held.threads[right])
     of_pairs = {
