@@ -21,6 +21,19 @@ and 14 (as a factor on closeness) 3 was best on the dated sets; more weight on 2
 TIMELESS = 0.1
 """What is left of these odds however far apart the two are: a follow-up after months must stay possible."""
 
+SOON = 2.0
+"""Days within which the same words again are the same news."""
+
+USUAL_CROWDING = 0.3
+"""Mean crowding of what two articles of one story share. Of pairs of gva more than 5 days apart with half their words in
+common, 5 in 100 are of one story where it is below .1, 46 from .1 to .2, 85 to .3, and 93 above."""
+
+FORM = 0.5
+"""Cosine of two texts from which they may be one form filled in twice; below, the suspicion is in proportion."""
+
+DIFFERENT = 0.1
+"""Cosine of the names, or numbers, from which two articles do not speak of other ones."""
+
 BARE = 12
 """Distinct terms of a headline and a line of summary; 95 in 100 bare headlines of two archives have fewer."""
 
@@ -64,8 +77,6 @@ class Views:
     """(n, n_terms) the same of title and lead."""
     title: sparse.csr_matrix
     """(n, n_terms) the same of the title; an empty row where there is none."""
-    burst: sparse.csr_matrix
-    """(n, n_terms) the same as `text`, every term weighted by its `crowding`."""
     names: sparse.csr_matrix
     """(n, n_terms) the same as `text`, of the names alone; an empty row where there are none."""
     numbers: sparse.csr_matrix
@@ -76,17 +87,22 @@ class Views:
     """(n,) days since 1970; nan where no date is known."""
     words: NDArray[np.int64]
     """(n,) distinct terms of the full text."""
+    burst: NDArray[np.float32]
+    """(n,) length of the rows of `text` once every term is weighted by its crowding."""
+    crowding: NDArray[np.float32]
+    """(n_terms,) the archive's `crowding_of`; the same for all articles."""
 
     def __len__(self) -> int:
         return len(self.days)
 
     def take(self, rows: NDArray[np.int64]) -> Views:
         """Some of the articles, in this order."""
-        return Views(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        taken = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "crowding"}
+        return Views(**taken, crowding=self.crowding)
 
     def narrowed(self, n_terms: int) -> Views:
         """The same over the first `n_terms` terms; what is cut off still counts in the lengths."""
-        kept = {name: getattr(self, name)[:, :n_terms] for name in ("text", "lead", "title", "burst", "names", "numbers")}
+        kept = {name: getattr(self, name)[:, :n_terms] for name in ("text", "lead", "title", "names", "numbers")}
         return replace(self, **kept)
 
 
@@ -114,6 +130,15 @@ class Evidence:
     time: NDArray[np.float32]
     """Log of how much likelier the days apart are for one story than for two random articles of the archive: the log of
     `fade` over the background's. 0 where a date is not known: time then says nothing, for or against."""
+    recurring: NDArray[np.float32]
+    """How far two texts are one form filled in again, in [0, 1.1]: the log of `USUAL_CROWDING` over the mean crowding of the
+    terms they share, if that is lower; in full from a cosine of `FORM` and a week apart on, 0 within `SOON` days or without
+    dates. A follow-up shares what only its story had; this month's figures share what every month's have."""
+    names_differ: NDArray[np.float32]
+    """1 where both have names and share none, 0 from a cosine of `DIFFERENT` on, where one has none, and in bare headlines.
+    Two match reports share a form and no player."""
+    numbers_differ: NDArray[np.float32]
+    """The same of the numbers."""
     bare: NDArray[np.float32]
     """How far both are little more than a headline, in [0, 1]: 1 where the longer has at most `BARE` distinct terms, 0 from
     three times as many on. The headlines of one story share far fewer words than its texts."""
@@ -196,18 +221,19 @@ def views_of(
     def view(part: sparse.csr_matrix, chosen: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
         return unit_rows(damped(part if chosen is None else _only(part, chosen), idf))
 
-    weighted = damped(counts.text, idf)
-    weighted.data *= np.pad(crowding, (0, len(vocabulary) - len(crowding)), constant_values=LEAST_CROWDING)[weighted.indices]
+    text = view(counts.text)
+    known = np.pad(crowding, (0, len(vocabulary) - len(crowding)), constant_values=LEAST_CROWDING)
     return Views(
-        text=view(counts.text),
+        text=text,
         lead=view(counts.lead),
         title=view(counts.title),
-        burst=unit_rows(weighted),
         names=view(counts.text, names),
         numbers=view(counts.lead, numbers),
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
+        burst=np.sqrt(text.power(2) @ known**2).astype(np.float32),
+        crowding=crowding,
     )
 
 
@@ -222,25 +248,49 @@ def evidence_of(
 
     def sparse_cosine(name: str, *, needed: bool = False) -> NDArray[np.float32]:
         one, two = getattr(left, name), getattr(right, name)
-        cosines = _row_products(one, left_rows, two, right_rows)
+        cosines = _row_products(one, left_rows, two, right_rows)[0]
         if needed:
             cosines[(np.diff(one.indptr)[left_rows] == 0) | (np.diff(two.indptr)[right_rows] == 0)] = np.nan
         return cosines
 
+    text, crowded, twice_crowded = _row_products(left.text, left_rows, right.text, right_rows, (left.crowding, left.crowding**2))
+    lengths = left.burst[left_rows] * right.burst[right_rows]
+    names, numbers = sparse_cosine("names", needed=True), sparse_cosine("numbers", needed=True)
     apart = np.abs(left.days[left_rows] - right.days[right_rows])
     longer = np.maximum(left.words[left_rows], right.words[right_rows])
+    bare = np.clip((3 * BARE - longer) / (2 * BARE), 0, 1).astype(np.float32)
     return Evidence(
         dense=np.clip((cosine - background.cosine) / (1 - background.cosine), 0, 1),
-        text=sparse_cosine("text"),
+        text=text,
         lead=sparse_cosine("lead"),
         title=sparse_cosine("title", needed=True),
-        burst=sparse_cosine("burst"),
-        names=sparse_cosine("names", needed=True),
-        numbers=sparse_cosine("numbers", needed=True),
+        burst=np.clip(_ratio(twice_crowded, lengths), 0, 1),
+        names=names,
+        numbers=numbers,
         days_apart=apart.astype(np.float32),
         time=np.nan_to_num(np.log(fade(apart) / background.fade), nan=0.0).astype(np.float32),
-        bare=np.clip((3 * BARE - longer) / (2 * BARE), 0, 1).astype(np.float32),
+        recurring=_recurring(text, _ratio(crowded, text), apart),
+        names_differ=_differ(names, bare),
+        numbers_differ=_differ(numbers, bare),
+        bare=bare,
     )
+
+
+def _recurring(
+    text: NDArray[np.float32], shared_crowding: NDArray[np.float32], days_apart: NDArray[np.float64]
+) -> NDArray[np.float32]:
+    far = np.nan_to_num(np.clip((days_apart - SOON) / (7 - SOON), 0, 1), nan=0.0)
+    spread = np.maximum(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)), 0)
+    return np.asarray(far * spread * np.clip(text / FORM, 0, 1), np.float32)
+
+
+def _differ(cosine: NDArray[np.float32], bare: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray((1 - bare) * np.nan_to_num(np.clip((DIFFERENT - cosine) / DIFFERENT, 0, 1), nan=0.0), np.float32)
+
+
+def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.float32]:
+    """0 where the whole is."""
+    return np.divide(part, whole, out=np.zeros_like(part), where=whole > 1e-9)
 
 
 def _only(counts: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_matrix:
@@ -251,10 +301,18 @@ def _only(counts: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_ma
 
 
 def _row_products(
-    one: sparse.csr_matrix, one_rows: NDArray[np.int64], two: sparse.csr_matrix, two_rows: NDArray[np.int64]
-) -> NDArray[np.float32]:
-    products = np.empty(len(one_rows), np.float32)
+    one: sparse.csr_matrix,
+    one_rows: NDArray[np.int64],
+    two: sparse.csr_matrix,
+    two_rows: NDArray[np.int64],
+    weights: tuple[NDArray[np.float32], ...] = (),
+) -> list[NDArray[np.float32]]:
+    """The inner products of pairs of unit rows in [0, 1], then the same with every term weighted, for each of the weights."""
+    products = np.empty((1 + len(weights), len(one_rows)), np.float32)
     for start in range(0, len(one_rows), BLOCK):
         part = slice(start, start + BLOCK)
-        products[part] = np.asarray(one[one_rows[part]].multiply(two[two_rows[part]]).sum(axis=1)).ravel()
-    return np.clip(products, 0, 1)
+        shared = one[one_rows[part]].multiply(two[two_rows[part]]).tocsr()
+        products[0, part] = np.asarray(shared.sum(axis=1)).ravel()
+        for number, weight in enumerate(weights, 1):
+            products[number, part] = shared @ weight
+    return list(np.clip(products, 0, 1))

@@ -71,13 +71,19 @@ def merit(evidence: Evidence, config: MeritConfig = DEFAULT) -> Array:
     return np.asarray(logs, np.float32)
 
 
+def features_of(evidence: Evidence) -> dict[str, Array]:
+    """What the probabilities are learned over, by name; each (n,)."""
+    told = ("recurring", "names_differ", "numbers_differ", "bare")
+    return {"merit": merit(evidence)} | {name: getattr(evidence, name) for name in told}
+
+
 def score(evidence: Evidence, weights: Mapping[str, Mapping[str, float]] | None = None) -> Scores:
-    """The probabilities of the pairs: two logistic regressions over `merit` and `bare`."""
+    """The probabilities of the pairs: two logistic regressions over `features_of`; each names the features it uses."""
     known = weights or shipped_weights()
-    merits = merit(evidence)
+    features = features_of(evidence)
 
     def probability(of: Mapping[str, float]) -> Array:
-        logit = of["intercept"] + of["merit"] * merits + of["bare"] * evidence.bare
+        logit = of["intercept"] + sum(of[name] * features[name] for name in of if name != "intercept")
         return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), np.float32)
 
     same = probability(known["same_story"])

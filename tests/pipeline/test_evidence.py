@@ -15,7 +15,7 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recommender.pipeline import evidence as module
 from recommender.pipeline.content import Content
-from recommender.pipeline.evidence import Evidence, Views, background_of, evidence_of, views_of
+from recommender.pipeline.evidence import Evidence, Views, background_of, crowding_of, evidence_of, views_of
 from recommender.pipeline.terms import Vocabulary, count_terms
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi") for b in ("re", "sa", "to") for c in ("vi", "zu")]
@@ -31,7 +31,9 @@ def views(
     vocabulary = Vocabulary()
     counts = count_terms(contents, vocabulary, learn=True)
     found = np.eye(len(articles), 8, dtype=np.float32) if vectors is None else vectors
-    return views_of(counts, vocabulary, len(articles), found, np.array(days or [0.0] * len(articles)))
+    when = np.array(days or [0.0] * len(articles))
+    crowding = crowding_of(counts.text, when, background_of(found, when))
+    return views_of(counts, vocabulary, len(articles), found, when, crowding)
 
 
 def every_pair(known: Views, usual: float = 0.0) -> Evidence:
