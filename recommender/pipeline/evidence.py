@@ -21,12 +21,18 @@ and 14 (as a factor on closeness) 3 was best on the dated sets; more weight on 2
 TIMELESS = 0.1
 """What is left of these odds however far apart the two are: a follow-up after months must stay possible."""
 
+LEAST_CROWDING = 0.05
+"""What is left of a term that is spread like the archive. (0 to .15 are within .1 points of nDCG@5 of each other.)"""
+
 SOON = 2.0
 """Days within which the same words again are the same news."""
 
 USUAL_CROWDING = 0.3
 """Mean crowding of what two articles of one story share. Of pairs of gva more than 5 days apart with half their words in
 common, 5 in 100 are of one story where it is below .1, 46 from .1 to .2, 85 to .3, and 93 above."""
+
+MOST_SPREAD = float(np.log(USUAL_CROWDING / (2 * LEAST_CROWDING)))
+"""That log where every shared term is spread like the archive."""
 
 FORM = 0.5
 """Cosine of two texts from which they may be one form filled in twice; below, the suspicion is in proportion."""
@@ -131,9 +137,10 @@ class Evidence:
     """Log of how much likelier the days apart are for one story than for two random articles of the archive: the log of
     `fade` over the background's. 0 where a date is not known: time then says nothing, for or against."""
     recurring: NDArray[np.float32]
-    """How far two texts are one form filled in again, in [0, 1.1]: the log of `USUAL_CROWDING` over the mean crowding of the
-    terms they share, if that is lower; in full from a cosine of `FORM` and a week apart on, 0 within `SOON` days or without
-    dates. A follow-up shares what only its story had; this month's figures share what every month's have."""
+    """How far two texts are one form filled in again, in [0, 1]: the log of `USUAL_CROWDING` over the mean crowding of the
+    terms they share, if that is lower, over its largest value; in full from a cosine of `FORM` and a week apart on, 0 within
+    `SOON` days or without dates. A follow-up shares what only its story had; this month's figures share what every month's
+    have."""
     names_differ: NDArray[np.float32]
     """1 where both have names and share none, 0 from a cosine of `DIFFERENT` on, where one has none, and in bare headlines.
     Two match reports share a form and no player."""
@@ -167,9 +174,6 @@ def crowding_of(text: sparse.csr_matrix, days: NDArray[np.float64], background: 
     crowding = np.clip(np.log(mean / everywhere) / np.log(1 / everywhere), 0, 1)
     return np.asarray(LEAST_CROWDING + (1 - LEAST_CROWDING) * crowding, np.float32)
 
-
-LEAST_CROWDING = 0.05
-"""What is left of a term that is spread like the archive. (0 to .15 are within .1 points of nDCG@5 of each other.)"""
 
 DOUBT = 1.0
 """Pairs as spread as the archive's that every term is given beforehand. (1 to 10: the same within .2 points.)"""
@@ -280,7 +284,7 @@ def _recurring(
     text: NDArray[np.float32], shared_crowding: NDArray[np.float32], days_apart: NDArray[np.float64]
 ) -> NDArray[np.float32]:
     far = np.nan_to_num(np.clip((days_apart - SOON) / (7 - SOON), 0, 1), nan=0.0)
-    spread = np.maximum(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)), 0)
+    spread = np.maximum(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)), 0) / MOST_SPREAD
     return np.asarray(far * spread * np.clip(text / FORM, 0, 1), np.float32)
 
 

@@ -17,10 +17,10 @@ from recommender.pipeline.candidates import Pairs
 class LinkingConfig:
     """When two groups of articles are one thread."""
 
-    join: float = 0.42
+    join: float = 0.45
     """Power mean of the probabilities between two groups from which they are one thread: a probability of its own, flat from
     .35 to .45 on seven sets (scripts/learn_weights.py prints the table). Lower gains where stories are large and loses where
-    they are small; at .3 two in five pairs in one thread of a real stream are no longer of one story, at .42 one in four."""
+    they are small; at .3 two in five pairs in one thread of a real stream are no longer of one story, at .45 one in four."""
     emphasis: float = 2.5
     """Exponent of that power mean. 1 is plain average linkage, which breaks large stories apart: most of their pairs are
     far from each other. From 1.5 to 4 the mean B-cubed F1 of seven sets rises by 1.5 points, nearly all of it on uci with

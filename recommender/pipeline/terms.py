@@ -121,7 +121,7 @@ class Vocabulary:
     def is_name(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms are names: of several words, or nearly always written with a capital inside a sentence."""
         seen = self.capitals + self.smalls
-        return self.is_several_words() | ((self.capitals >= 2) & (self.capitals > NAME_SHARE * seen))
+        return self.is_several_words() | ((self.capitals >= 1) & (self.capitals > NAME_SHARE * seen))
 
     def is_number(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms begin with a digit."""
