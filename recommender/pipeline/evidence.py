@@ -37,6 +37,10 @@ MOST_SPREAD = float(np.log(USUAL_CROWDING / (2 * LEAST_CROWDING)))
 FORM = 0.5
 """Cosine of two texts from which they may be one form filled in twice; below, the suspicion is in proportion."""
 
+SEVERAL = 4
+"""Names of each from which it says much that they share none. Of 65 such pairs of gva with a quarter of their words in common
+one is of one story."""
+
 DIFFERENT = 0.1
 """Cosine of the names, or numbers, from which two articles do not speak of other ones."""
 
@@ -136,14 +140,14 @@ class Evidence:
     time: NDArray[np.float32]
     """Log of how much likelier the days apart are for one story than for two random articles of the archive: the log of
     `fade` over the background's. 0 where a date is not known: time then says nothing, for or against."""
-    recurring: NDArray[np.float32]
-    """How far two texts are one form filled in again, in [0, 1]: the log of `USUAL_CROWDING` over the mean crowding of the
-    terms they share, if that is lower, over its largest value; in full from a cosine of `FORM` and a week apart on, 0 within
-    `SOON` days or without dates. A follow-up shares what only its story had; this month's figures share what every month's
-    have."""
+    form: NDArray[np.float32]
+    """How far two texts are one form filled in again, in [0, 1]: in full from a cosine of `FORM` on, and for two reasons, of
+    which the stronger counts. They are a week apart or more and the terms they share come again and again (the log of
+    `USUAL_CROWDING` over the mean crowding of these terms, if that is lower, over its largest value): a follow-up shares what
+    only its story had, this month's figures share what every month's have. Or both have `SEVERAL` names and none in common:
+    two match reports share words and no player. 0 where neither can be known."""
     names_differ: NDArray[np.float32]
-    """1 where both have names and share none, 0 from a cosine of `DIFFERENT` on, where one has none, and in bare headlines.
-    Two match reports share a form and no player."""
+    """1 where both have names and share none, 0 from a cosine of `DIFFERENT` on, where one has none, and in bare headlines."""
     numbers_differ: NDArray[np.float32]
     """The same of the numbers."""
     bare: NDArray[np.float32]
@@ -260,9 +264,12 @@ def evidence_of(
     text, crowded, twice_crowded = _row_products(left.text, left_rows, right.text, right_rows, (left.crowding, left.crowding**2))
     lengths = left.burst[left_rows] * right.burst[right_rows]
     names, numbers = sparse_cosine("names", needed=True), sparse_cosine("numbers", needed=True)
+    fewer = np.minimum(np.diff(left.names.indptr)[left_rows], np.diff(right.names.indptr)[right_rows])
+    several = np.clip((fewer - 1) / (SEVERAL - 1), 0, 1).astype(np.float32)
     apart = np.abs(left.days[left_rows] - right.days[right_rows])
     longer = np.maximum(left.words[left_rows], right.words[right_rows])
     bare = np.clip((3 * BARE - longer) / (2 * BARE), 0, 1).astype(np.float32)
+    names_differ = _differ(names, bare)
     return Evidence(
         dense=np.clip((cosine - background.cosine) / (1 - background.cosine), 0, 1),
         text=text,
@@ -273,19 +280,17 @@ def evidence_of(
         numbers=numbers,
         days_apart=apart.astype(np.float32),
         time=np.nan_to_num(np.log(fade(apart) / background.fade), nan=0.0).astype(np.float32),
-        recurring=_recurring(text, _ratio(crowded, text), apart),
-        names_differ=_differ(names, bare),
+        form=np.clip(text / FORM, 0, 1) * np.maximum(_comes_again(_ratio(crowded, text), apart), names_differ * several),
+        names_differ=names_differ,
         numbers_differ=_differ(numbers, bare),
         bare=bare,
     )
 
 
-def _recurring(
-    text: NDArray[np.float32], shared_crowding: NDArray[np.float32], days_apart: NDArray[np.float64]
-) -> NDArray[np.float32]:
+def _comes_again(shared_crowding: NDArray[np.float32], days_apart: NDArray[np.float64]) -> NDArray[np.float32]:
     far = np.nan_to_num(np.clip((days_apart - SOON) / (7 - SOON), 0, 1), nan=0.0)
     spread = np.maximum(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)), 0) / MOST_SPREAD
-    return np.asarray(far * spread * np.clip(text / FORM, 0, 1), np.float32)
+    return np.asarray(far * spread, np.float32)
 
 
 def _differ(cosine: NDArray[np.float32], bare: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -73,7 +73,7 @@ def merit(evidence: Evidence, config: MeritConfig = DEFAULT) -> Array:
 
 def features_of(evidence: Evidence) -> dict[str, Array]:
     """What the probabilities are learned over, by name; each (n,)."""
-    told = ("recurring", "names_differ", "numbers_differ", "bare")
+    told = ("form", "names_differ", "numbers_differ", "bare")
     return {"merit": merit(evidence)} | {name: getattr(evidence, name) for name in told}
 
 
