@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from datetime import UTC
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,22 @@ def write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
     )  # fmt: skip
     given = json.dumps([article.title, article.body], ensure_ascii=False)
     db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, zlib.compress(given.encode(), 6)))
+
+
+def articles_of(store: Store) -> Iterator[Article]:
+    """The articles as they were given, in the order of their rows."""
+    for article_id, url, published, section, language, others, given in store.query(
+        "SELECT a.id, a.url, a.published, a.section, a.language, a.others, b.body"
+        " FROM articles a JOIN bodies b USING (row) ORDER BY a.row"
+    ):
+        title, body = json.loads(zlib.decompress(given))
+        more = json.loads(others)
+        yield Article(
+            id=article_id, title=title, body=body, url=url, section=section, language=language,
+            published=datetime.fromisoformat(published) if published else None,
+            updated=datetime.fromisoformat(more["updated"]) if more["updated"] else None,
+            authors=tuple(more["authors"]), tags=tuple(more["tags"]), image=more["image"],
+        )  # fmt: skip
 
 
 def write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import sqlite3
@@ -24,6 +25,7 @@ from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.terms import Vocabulary, count_terms
 from recommender.records import (
+    articles_of,
     forget_rows,
     instant_of,
     load_links,
@@ -91,16 +93,21 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
 def build(articles: Iterable[Article], folder: Path, model: str, options: WriteOptions) -> Written:
     """Make the index of these articles, or replace one; until it is complete, readers see the old one."""
     with sole_writer(folder, options):
-        previous = _known_threads(folder)
-        with replacement(folder) as store:
-            taken = _take_in(store.db, articles, options)
-            archive = _fitted(taken, model, options)
-            write_archive(store.db, archive, np.arange(len(archive)))
-            write_fit(store, archive, str(model))
-            views = archive.views()
-            links = _compare(archive, views, np.arange(len(archive)), options)
-            _follow(store, archive, views, links, np.arange(len(archive)), previous, options)
-            _keep_cache(store, archive)
+        return _replaced(articles, folder, model, _known_threads(folder), options)
+
+
+def _replaced(articles: Iterable[Article], folder: Path, model: str, previous: dict[str, str], options: WriteOptions) -> Written:
+    """A whole new index of these articles in place of the old; threads keep their `previous` ids (article id -> thread id)."""
+    with replacement(folder) as store:
+        taken = _take_in(store.db, articles, options)
+        archive = _fitted(taken, model, options)
+        everything = np.arange(len(archive))
+        write_archive(store.db, archive, everything)
+        write_fit(store, archive, str(model))
+        views = archive.views()
+        links = _compare(archive, views, everything, options)
+        _follow(store, archive, views, links, everything, previous, options)
+        _keep_cache(store, archive)
     return Written(added=len(archive))
 
 
@@ -113,16 +120,38 @@ def _sole_transaction(folder: Path, options: WriteOptions) -> Iterator[Store]:
 
 
 def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:
-    """Add articles to an index, or bring known ones up to date, in one transaction."""
-    with _sole_transaction(folder, options) as store:
+    """Add articles to an index, or bring known ones up to date, all or none.
+
+    An index that has outgrown what it was fitted to is made anew of all its articles, as `build` would.
+    """
+    read_manifest(folder)  # where there is no index, nothing is left behind
+    with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store:
         known = {str(i): (int(row), bytes(h)) for i, row, h in store.query("SELECT id, row, hash FROM articles")}
         wanted = _latest(articles, options)
         fresh = [a for a in wanted if a.id not in known]
         changed = [a for a in wanted if a.id in known and known[a.id][1] != content_hash(a)]
-        if fresh or changed:
-            archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
-            _keep_cache(store, archive)
+        if _is_outgrown(store, len(known) + len(fresh)):
+            newer = {a.id: a for a in changed}
+            stored = (newer.get(a.id, a) for a in articles_of(store))
+            _replaced(itertools.chain(stored, fresh), folder, LSA, threads_of(store), options)
+        elif fresh or changed:
+            with store.transaction():
+                archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
+                _keep_cache(store, archive)
     return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
+
+
+OUTGROWN = 1.5
+"""Articles per article of the last fit from which `add` makes the index anew: what a few articles taught (common lines, names,
+the axes of the embedding) serves many badly. An index that grows one by one is so made at three times the cost of one build."""
+
+OUTGROWN_AT_MOST = 20_000
+"""Articles above which that is left to the next build: it would hold up an `add` for minutes."""
+
+
+def _is_outgrown(store: Store, articles: int) -> bool:
+    fitted = int(dict(store.query("SELECT key, value FROM meta"))["articles_at_build"])
+    return store.manifest["model"] == LSA and OUTGROWN * fitted <= articles <= OUTGROWN_AT_MOST
 
 
 def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:

@@ -932,3 +932,22 @@ def test_a_failed_build_over_an_index_of_another_format_leaves_its_file(index: P
     with pytest.raises(RecommenderError):
         Recommender.build([], index)
     assert (index / manifest["store"]).is_file()
+
+
+def test_an_index_that_grows_by_adds_is_that_of_a_build(tmp_path: Path) -> None:
+    """Five articles and then forty in adds of five: the same threads and lists as of one build, and nothing counts as changed."""
+    articles = newspaper(stories=9, articles=5)
+    random.Random(3).shuffle(articles)
+    whole = Recommender.build(articles, tmp_path / "whole")
+    grown = Recommender.build(articles[:5], tmp_path / "grown")
+    for start in range(5, len(articles), 5):
+        grown.add(articles[start : start + 5])
+    assert {frozenset(thread.article_ids) for thread in grown.threads()} == {frozenset(one) for one in planted(articles)}
+    for article in articles:
+        assert set(grown.related_ids(article.id)) == set(whole.related_ids(article.id))
+    before = grown.info()["articles_at_build"]
+    assert before > 30  # it was made anew on the way
+    grown.add(articles)
+    assert grown.info()["articles_at_build"] == before
+    grown.add([replace(article, title=f"{article.title} again") for article in articles[:1]])
+    assert grown.article(articles[0].id).title.endswith("again")
