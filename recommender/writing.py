@@ -141,7 +141,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
     return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
 
 
-OUTGROWN = 1.5
+OUTGROWN = 1.05
 """Articles per article of the last fit from which `add` makes the index anew: what a few articles taught (common lines, names,
 the axes of the embedding) serves many badly. An index that grows one by one is so made at three times the cost of one build."""
 

@@ -1,0 +1,61 @@
+"""Whether adding articles gives the index that a build gives: B-cubed F1 between the threads, and quality against gold.
+
+    python scripts/measure_stream.py ARTICLES.jsonl[.gz] [--batch 100] [--first 100]
+
+The articles are taken in the order of their dates. Gold (`story`) is used where the rows have it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gzip
+import json
+import tempfile
+from pathlib import Path
+
+from recommender import Article, Recommender
+from recommender.evaluation import bcubed
+from recommender.pipeline.articles import article_from_row
+
+
+def articles_in(path: Path) -> tuple[list[Article], dict[str, str]]:
+    """The articles in order of time, and the gold story of each; empty where there is none."""
+    with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line in file]
+    gold = {row["id"]: row.pop("story") for row in rows if "story" in row}
+    articles = [article_from_row({name: value for name, value in row.items() if name != "topic"}) for row in rows]
+    return sorted(articles, key=lambda a: (a.published is None, a.published.timestamp() if a.published else 0.0)), gold
+
+
+def threads_in(engine: Recommender, articles: list[Article]) -> dict[str, str]:
+    """Thread of each article; its own where it stands alone."""
+    alone = {article.id: f"alone {article.id}" for article in articles}
+    return alone | {article: thread.id for thread in engine.threads() for article in thread.article_ids}
+
+
+def main() -> None:
+    """Print one line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("articles", type=Path)
+    parser.add_argument("--batch", type=int, default=100)
+    parser.add_argument("--first", type=int, default=100, help="articles of the build that the adds begin with")
+    parser.add_argument("--most", type=int, help="only the first so many articles")
+    arguments = parser.parse_args()
+    articles, gold = articles_in(arguments.articles)
+    articles = articles[: arguments.most]
+    with tempfile.TemporaryDirectory() as folder:
+        whole = threads_in(Recommender.build(articles, Path(folder) / "whole"), articles)
+        grown = Recommender.build(articles[: arguments.first], Path(folder) / "grown")
+        for start in range(arguments.first, len(articles), arguments.batch):
+            grown.add(articles[start : start + arguments.batch])
+        streamed, fitted = threads_in(grown, articles), grown.info()["articles_at_build"]
+    agreement = bcubed(streamed, whole).f1
+    line = f"{arguments.articles.name}: {len(articles)} articles, batches of {arguments.batch}, last fit at {fitted}"
+    line += f"; threads agree {agreement:.3f}"
+    if gold:
+        line += f"; against gold: build {bcubed(whole, gold).f1:.3f}, stream {bcubed(streamed, gold).f1:.3f}"
+    print(line)
+
+
+if __name__ == "__main__":
+    main()
