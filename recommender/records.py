@@ -16,6 +16,7 @@ from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import state_of
+from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
 from recommender.store import Store
 
@@ -104,6 +105,14 @@ def write_fit(store: Store, archive: Archive, model: str) -> None:
         },
     )
     store.manifest.update(described)
+    write_weights(store, archive.weights)
+
+
+def write_weights(store: Store, weights: Weights) -> None:
+    """The weights of this index; none are kept where they are the shipped ones."""
+    store.db.execute("DELETE FROM meta WHERE key = 'weights'")
+    if weights != shipped_weights():
+        write_meta(store, {"weights": json.dumps(weights.to_json())})
 
 
 def write_meta(store: Store, values: dict[str, object]) -> None:

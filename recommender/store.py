@@ -182,6 +182,7 @@ class Store:
             "model": meta["model"],
             "revision": meta["revision"],
             "dimensions": meta["dimensions"],
+            "weights": "tuned" if "weights" in meta else "shipped",
             "articles_at_build": meta["articles_at_build"],
             "written": meta["written"],
             "bytes": sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),

@@ -1,4 +1,4 @@
-"""Carries articles down the pipeline and what follows from them into the store: build, add, remove."""
+"""Carries articles down the pipeline and what follows from them into the store: build, add, remove, reweigh."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from recommender.pipeline.content import BoilerplateCounter, content_hash, plain
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary, count_terms
 from recommender.records import (
     forget_rows,
@@ -33,6 +34,7 @@ from recommender.records import (
     write_fit,
     write_frequencies,
     write_meta,
+    write_weights,
 )
 from recommender.sidebars import write_lists
 from recommender.store import CACHE, Store, read_manifest, replacement
@@ -88,13 +90,20 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
         raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
 
 
-def build(articles: Iterable[Article], folder: Path, model: str, options: WriteOptions) -> Written:
-    """Make the index of these articles, or replace one; until it is complete, readers see the old one."""
+def build(
+    articles: Iterable[Article], folder: Path, model: str, options: WriteOptions, *, weights: Weights | None = None
+) -> Written:
+    """Make the index of these articles, or replace one; until it is complete, readers see the old one.
+
+    The weights are the shipped ones unless some are given, whatever the index had before.
+    """
     with sole_writer(folder, options):
-        previous = _known_threads(folder)
+        previous, tuned = _known_before(folder)
+        if tuned and weights is None:
+            options.notice("the index had weights of its own; the new one has the shipped ones (--weights FILE keeps yours)")
         with replacement(folder) as store:
             taken = _take_in(store.db, articles, options)
-            archive = _fitted(taken, model, options)
+            archive = _fitted(taken, model, weights or shipped_weights(), options)
             write_archive(store.db, archive, np.arange(len(archive)))
             write_fit(store, archive, str(model))
             views = archive.views()
@@ -140,6 +149,18 @@ def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
                 raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
             _keep_cache(store, _take_out(store, store.db, archive, np.array(sorted(rows), np.int64), options))
     return Written(removed=len(rows))
+
+
+def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
+    """Give an index these weights, and make its links, threads and lists again by them, in one transaction."""
+    with _sole_transaction(folder, options) as store:
+        archive = replace(Archive.load(store, device=options.device), weights=weights)
+        write_weights(store, weights)
+        everything = np.arange(len(archive))
+        views = archive.views()
+        links = _compare(archive, views, everything, options)
+        _follow(store, archive, views, links, everything, {}, options)
+        _keep_cache(store, archive)
 
 
 @dataclass(slots=True)
@@ -192,7 +213,7 @@ def _say_twice(twice: int, options: WriteOptions) -> None:
         options.notice(f"{rows}; the later row counts")
 
 
-def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
+def _fitted(taken: _Taken, model: str, weights: Weights, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
     total = len(taken.titles)
     encoder_of_name = None if model == LSA else load_model(model, device=options.device)
@@ -217,7 +238,7 @@ def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
     days = days_of(taken.instants)
     return Archive(
         rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
+        boilerplate=boilerplate, background=background_of(vectors, days), weights=weights, index=index,
     )  # fmt: skip
 
 
@@ -308,15 +329,14 @@ def _follow(
     )
 
 
-def _known_threads(folder: Path) -> dict[str, str]:
-    """Article id -> thread id of the index that is about to be replaced; empty where none can be read."""
-    with contextlib.suppress(RecommenderError):
-        store = Store.open(folder)
-        try:
-            return threads_of(store)
-        finally:
-            store.close()
-    return {}
+def _known_before(folder: Path) -> tuple[dict[str, str], bool]:
+    """Of the index that is about to be replaced: article id -> thread id, and whether its weights are tuned.
+
+    Empty and False where none can be read.
+    """
+    with contextlib.suppress(RecommenderError), contextlib.closing(Store.open(folder)) as store:
+        return threads_of(store), store.info()["weights"] == "tuned"
+    return {}, False
 
 
 def _keep_cache(store: Store, archive: Archive) -> None:

@@ -32,7 +32,8 @@ from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import DEFAULT as LINKING
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import DEFAULT as MERIT
-from recommender.pipeline.scoring import merit, score
+from recommender.pipeline.scoring import Weights as Known
+from recommender.pipeline.scoring import merit, score, shipped_weights
 from recommender.pipeline.terms import Vocabulary, count_terms
 
 SETS = ("gva", "ecbplus", "fnc1", "og2021", "uci", "wikinews")
@@ -83,7 +84,7 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
     days = days_of([a.published.timestamp() if a.published else None for a in articles])
     return Archive(
         rows=numbers, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
+        boilerplate=boilerplate, background=background_of(vectors, days), weights=shipped_weights(), index=index,
     )  # fmt: skip
 
 
@@ -202,7 +203,7 @@ def ndcg_of(one: LabelledSet, values: NDArray[np.float32]) -> float:
 
 def results(one: LabelledSet, weights: Weights) -> dict[str, float]:
     """nDCG@5, calibration error and B-cubed F1 by joining limit."""
-    scores = score(one.evidence, weights)
+    scores = score(one.evidence, Known.from_json(weights))
     row = {"nDCG@5": ndcg_of(one, scores.related), "ECE": calibration_error(scores.same_story, one.same)}
     gold = {str(place): name for place, name in enumerate(one.story)}
     for cut in CUTS:
