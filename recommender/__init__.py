@@ -28,6 +28,7 @@ The way of the data, which is the way of the imports:
     gold.py                     a truth of the site's own: story labels or judged pairs
     baselines.py                the latest, TF-IDF and chance, over the same articles
     judging.py                  an index and a truth -> measures, beside the baselines
+    tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
     cli.py                      the `recommender` command
     shell.py                    its streams, exit codes and words

@@ -164,3 +164,106 @@ class Evaluation:
             },
             "gain": self.gain,
         }
+
+
+Outcome = Literal["better", "unsure", "worse", "unrelated"]
+"""Of tuned weights against the shipped ones on held-out articles: `unsure` is a gain whose interval holds 0, `unrelated`
+one by judgments that do not follow the evidence."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeldOut:
+    """A measure of each fold, by the shipped weights and by those learned without the fold; None where it does not tell."""
+
+    shipped: tuple[float | None, ...]
+    tuned: tuple[float | None, ...]
+    gain: tuple[float, float] | None = None
+    """95 % interval of tuned less shipped, over all that was judged."""
+
+    def gains(self) -> list[float]:
+        """Tuned less shipped, in the folds that tell."""
+        both = zip(self.shipped, self.tuned, strict=True)
+        return [tuned - shipped for shipped, tuned in both if shipped is not None and tuned is not None]
+
+    def means(self) -> tuple[float | None, float | None]:
+        """Of shipped and of tuned, over the folds that tell."""
+        return _mean(self.shipped), _mean(self.tuned)
+
+    def to_json(self) -> dict[str, Any]:
+        """The measure as in the `tune` JSON."""
+        both = {
+            name: {"mean": _rounded(_mean(values)), "folds": [_rounded(value) for value in values]}
+            for name, values in (("shipped", self.shipped), ("tuned", self.tuned))
+        }
+        return both | {"gain": [_rounded(end) for end in self.gain] if self.gain else None}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuned:
+    """What was learned of one probability."""
+
+    pairs: int
+    positive: int
+    """Pairs of which it is true."""
+    shipped: Mapping[str, float]
+    tuned: Mapping[str, float]
+    """Learned from all pairs."""
+    measures: Mapping[str, HeldOut]
+    """`log_loss` (smaller is better), `f1` of the pairs at one half, `bcubed_f1` of threads where stories are known."""
+    outcome: Outcome
+
+    @property
+    def better(self) -> bool:
+        """Whether the tuned weights are to be used."""
+        return self.outcome == "better"
+
+    def to_json(self) -> dict[str, Any]:
+        """The relation as in the `tune` JSON."""
+        return {
+            "pairs": self.pairs,
+            "positive": self.positive,
+            "shipped": dict(self.shipped),
+            "tuned": dict(self.tuned),
+            "held_out": {name: measure.to_json() for name, measure in self.measures.items()},
+            "outcome": self.outcome,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tuning:
+    """What a truth of the site's own teaches the score."""
+
+    gold: Literal["story-labels", "judged-pairs"]
+    counts: Mapping[str, int]
+    """Named numbers: what was judged, what was left out."""
+    relations: Mapping[str, Tuned]
+    """Of `same_story` and `related` those that the truth tells of."""
+    weights: Mapping[str, Mapping[str, float]]
+    """What is best here: tuned where that is better, else shipped."""
+    applied: bool
+    """Whether the index has these weights now."""
+
+    @property
+    def better(self) -> bool:
+        """Whether anything was learned that is to be used."""
+        return any(one.better for one in self.relations.values())
+
+    def to_json(self) -> dict[str, Any]:
+        """The `tune` JSON."""
+        return {
+            "gold": self.gold,
+            **self.counts,
+            "relations": {name: one.to_json() for name, one in self.relations.items()},
+            "weights": {name: dict(of) for name, of in self.weights.items()},
+            "better": self.better,
+            "applied": self.applied,
+        }
+
+
+def _mean(values: tuple[float | None, ...]) -> float | None:
+    told = [value for value in values if value is not None]
+    return sum(told) / len(told) if told else None
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

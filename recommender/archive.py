@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -10,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.errors import IndexUnusableError
 from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
 from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
@@ -18,7 +20,7 @@ from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import DEFAULT as THREADS
 from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
-from recommender.pipeline.scoring import score
+from recommender.pipeline.scoring import Weights, score, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary
 from recommender.store import CACHE, Store
 
@@ -83,6 +85,8 @@ class Archive:
     boilerplate: Boilerplate
     background: Background
     """What two random articles have in common."""
+    weights: Weights
+    """Shipped, or the site's own."""
     index: VectorIndex
     """Over the vectors, by row."""
 
@@ -112,6 +116,7 @@ class Archive:
             encoder=encoder,
             boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
             background=Background(cosine=float(meta["usual_cosine"]), fade=float(meta["usual_fade"])),
+            weights=weights_of(store, meta.get("weights")),
             index=load_index(store, rows, vectors, str(meta.get("cache", ""))),
         )
 
@@ -138,24 +143,28 @@ class Archive:
             np.concatenate([dense[1][known], lexical[1], lead[1]]).astype(np.int64),
         )
 
-    def compare(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
-        """(articles done, their links), a block of these articles after another, each against the whole archive."""
+    def nominated(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Pairs]]:
+        """(articles done, the pairs with them worth a look), a block of these articles after another; each pair once a block."""
         for start in range(0, len(positions), BLOCK):
             part = positions[start : start + BLOCK]
             queries, found = self.candidates(views.take(part), views)
-            pairs = unique_pairs(part[queries], found)
+            yield start + len(part), unique_pairs(part[queries], found)
+
+    def compare(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
+        """(articles done, their links), a block of these articles after another, each against the whole archive."""
+        for done, pairs in self.nominated(positions, views):
             evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
-            yield start + len(part), linked(pairs, evidence, views.words[pairs.left], views.words[pairs.right])
+            yield done, linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
 
 
-def linked(pairs: Pairs, evidence: Evidence, words_left: NDArray[np.int64], words_right: NDArray[np.int64]) -> Links:
-    """What the evidence says of the pairs; those that can be of no use are left out."""
-    scores = score(evidence)
+def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
+    """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
+    scores = score(evidence, weights)
     links = Links(
         pairs=pairs,
         related=scores.related,
         same_story=scores.same_story,
-        duplicate=is_duplicate(evidence.text, words_left, words_right, evidence.days_apart),
+        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart),
     )
     return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
 
@@ -215,6 +224,17 @@ def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
     return TermCounts(matrix(0), matrix(1), matrix(2))
 
 
+def weights_of(store: Store, kept: object) -> Weights:
+    """The weights that a store keeps as JSON; the shipped ones where it keeps none."""
+    if kept is None:
+        return shipped_weights()
+    try:
+        return Weights.from_json(json.loads(str(kept)))
+    except ValueError as error:
+        reason = f"its weights are not those of this version ({error})"
+        raise IndexUnusableError(str(store.folder), reason, "build it again with `recommender build`") from None
+
+
 def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], digest: str) -> VectorIndex:
     """The neighbour search over these vectors: the saved one where it is the store's, else made anew."""
     saved = VectorIndex.load(store.folder / CACHE, digest) if digest else None
@@ -246,7 +266,7 @@ def without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Ar
     left = Archive(
         rows=archive.rows[~gone], days=archive.days[~gone], counts=rows_of(archive.counts, np.flatnonzero(~gone)),
         vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
+        boilerplate=archive.boilerplate, background=archive.background, weights=archive.weights, index=archive.index,
     )  # fmt: skip
     pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
     return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
@@ -273,7 +293,7 @@ def with_more(
         rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
         counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
         vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, index=archive.index,
+        boilerplate=archive.boilerplate, background=archive.background, weights=archive.weights, index=archive.index,
     )  # fmt: skip
     left, right = place[links.pairs.left], place[links.pairs.right]
     pairs = Pairs(np.minimum(left, right), np.maximum(left, right))

@@ -31,7 +31,7 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     positions = np.unique(archive.candidates(query, views)[1])
     zeros = np.zeros(len(positions), np.int64)
     evidence = evidence_of(query, zeros, views, positions, archive.background)
-    links = linked(Pairs(zeros, positions), evidence, query.words[zeros], views.words[positions])
+    links = linked(Pairs(zeros, positions), evidence, archive.weights, (query.words[zeros], views.words[positions]))
     candidates = _candidates(store, archive, links)
     order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
     places = np.array(order[:k], np.int64)
@@ -57,7 +57,7 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     left, right = (np.array([np.searchsorted(archive.rows, row)], np.int64) for row in rows)
     views = archive.views()
     evidence = evidence_of(views, left, views, right, archive.background)
-    scores = score(evidence)
+    scores = score(evidence, archive.weights)
     words = views.words
     duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart)[0])
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
@@ -78,12 +78,14 @@ def _candidates(store: Store, archive: Archive, links: Links) -> Candidates:
     thread_of = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     threads = np.array([thread_of.get(row, 0) for row in archive.rows[positions].tolist()], np.int64)
     own = int(threads[int(np.argmax(links.same_story))]) if len(links) and links.same_story.max() >= 0.5 else 0
+    evergreen = store.evergreen_rows()
     return Candidates(
         positions=positions,
         scores=links.related,
         same_thread=(threads == own) & (own > 0),
         duplicate=links.duplicate,
         days=archive.days[positions],
+        evergreen=np.array([row in evergreen for row in archive.rows[positions].tolist()], np.bool_),
     )
 
 
@@ -91,7 +93,7 @@ def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: fl
     n = len(candidates.positions)
     one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
-    alike = score(evidence).same_story.reshape(n, n)
+    alike = score(evidence, archive.weights).same_story.reshape(n, n)
     words = views.words[candidates.positions]
     twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart).reshape(n, n)
     return sidebar(candidates, alike, _numbered(twice), own_day)

@@ -7,7 +7,18 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.answers import Evaluation, Explanation, Figure, Related, RelatedList, StoryThread
+from recommender.answers import (
+    Evaluation,
+    Explanation,
+    Figure,
+    HeldOut,
+    Outcome,
+    Related,
+    RelatedList,
+    StoryThread,
+    Tuned,
+    Tuning,
+)
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 """What could move the cursor, colour the screen or turn the reading direction: articles are outside text."""
@@ -109,10 +120,7 @@ def evaluation_table(found: Evaluation, ink: Ink) -> Iterator[str]:
     """A line a measure, a column a system, each value with its 95 % interval; then what was judged, then the gain."""
     systems = list(next(iter(found.measures.values()), {}))
     rows = [[_measure_name(name), *map(_figure, row.values())] for name, row in found.measures.items()]
-    wide = [max(map(len, column)) for column in zip(["", *systems], *rows, strict=True)]
-    yield ink.bold("  ".join(f"{cell:{width}}" for cell, width in zip(["", *systems], wide, strict=True)).rstrip())
-    for row in rows:
-        yield "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()
+    yield from _columns([["", *systems], *rows], ink)
     yield ""
     yield ink.dim(", ".join(f"{name.replace('_', ' ')} {number:,}" for name, number in found.counts.items()))
     yield found.gain
@@ -120,6 +128,8 @@ def evaluation_table(found: Evaluation, ink: Ink) -> Iterator[str]:
 
 def _measure_name(name: str) -> str:
     plain = {"ndcg@5": "nDCG@5", "p@1": "P@1", "auc_related": "AUC related", "auc_same_story": "AUC same story"}
+    if name == "f1":
+        return "F1 of pairs"
     return plain.get(name, name.replace("_", " ").replace("bcubed", "B-cubed").replace("f1", "F1"))
 
 
@@ -129,6 +139,59 @@ def _figure(figure: Figure | None) -> str:
 
 def _short(value: float) -> str:
     return f"{value:.3f}".removeprefix("0")
+
+
+def tuning_lines(found: Tuning, ink: Ink) -> Iterator[str]:
+    """What shipped and tuned weights reach on held-out articles, fold by fold; the weights; then what follows, a line each."""
+    rows = [
+        [f"P({name.replace('_', ' ')})" if not number else "", _measure_name(measure), *_folds(held_out)]
+        for name, one in found.relations.items()
+        for number, (measure, held_out) in enumerate(one.measures.items())
+    ]
+    yield from _columns([["on held-out articles", "", "shipped", "tuned"], *rows], ink)
+    yield ""
+    names = list(next(iter(found.relations.values())).tuned)
+    weights = [
+        [f"P({name.replace('_', ' ')})" if kind == "shipped" else "", kind, *(f"{of[weight]:.3f}" for weight in names)]
+        for name, one in found.relations.items()
+        for kind, of in (("shipped", one.shipped), ("tuned", one.tuned))
+    ]
+    yield from _columns([["weights", "", *names], *weights], ink)
+    yield ""
+    kinds = (f"{one.positive:,} of {one.pairs:,} pairs {name.replace('_', ' ')}" for name, one in found.relations.items())
+    counted = (f"{name.replace('_', ' ')} {number:,}" for name, number in found.counts.items() if name != "pairs")
+    yield ink.dim(", ".join([*counted, *kinds]))
+    for name, one in found.relations.items():
+        yield f"P({name.replace('_', ' ')}): {_verdict(one)}"
+
+
+def _verdict(one: Tuned) -> str:
+    said: dict[Outcome, str] = {
+        "better": "the tuned weights are better on articles that they were not learned from",
+        "unsure": "no sure gain, keep the shipped weights",
+        "worse": "the shipped weights are better here, keep them",
+        "unrelated": "these judgments hardly follow the evidence, keep the shipped weights and look at the judgments again",
+    }
+    measured = {name: one.measures[name].means() for name in ("log_loss", "bcubed_f1") if name in one.measures}
+    changes = (f"{_measure_name(name)} {_brief(shipped)} → {_brief(tuned)}" for name, (shipped, tuned) in measured.items())
+    return f"{said[one.outcome]} ({', '.join(changes)})."
+
+
+def _folds(held_out: HeldOut) -> Iterator[str]:
+    for mean, values in zip(held_out.means(), (held_out.shipped, held_out.tuned), strict=True):
+        yield f"{_brief(mean)} ({' '.join(map(_brief, values))})"
+
+
+def _brief(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}".removeprefix("0")
+
+
+def _columns(rows: Sequence[Sequence[str]], ink: Ink) -> Iterator[str]:
+    """Rows of cells as a table, the first of them its head."""
+    wide = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for number, row in enumerate(rows):
+        line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()
+        yield line if number else ink.bold(line)
 
 
 def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import Evaluation, Explanation, Profile, Related, RelatedList, StoryThread
+from recommender.answers import Evaluation, Explanation, Profile, Related, RelatedList, StoryThread, Tuning
 from recommender.errors import UnknownArticleError, UnknownThreadError
 from recommender.store import MANIFEST, Store
 
 if TYPE_CHECKING:
     from recommender.archive import Archive
+    from recommender.gold import Gold
     from recommender.pipeline.articles import Article
     from recommender.writing import Written
 
@@ -45,19 +47,26 @@ class Recommender:
         index: str | os.PathLike[str] = "artifacts/index",
         *,
         model: str = "lsa",
+        weights: str | os.PathLike[str] | None = None,
+        evergreen: Iterable[str] = (),
         device: str | None = None,
         notice: Callable[[str], None] = lambda message: None,
         progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     ) -> Recommender:
         """A new index of these articles, in place of one that is there; readers see the old one until it is complete.
 
-        `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model by hub name or folder. Of two
-        articles with one id the later counts, and `notice` is told so. `progress` is called with a stage, the articles
-        done in it, and their total (0 where it is not known).
+        `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model by hub name or folder. `weights` is a
+        file that `tune` has written; without it the score has the shipped ones. `evergreen` names sections whose articles do not
+        age (recipes, guides): no list prefers newer ones to them. Of two articles with one id the later
+        counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their total (0
+        where it is not known).
         """
         from recommender import writing
+        from recommender.tuning import read_weights
 
-        writing.build(articles, Path(index), model, writing.WriteOptions(device=device, notice=notice, stage=progress))
+        known = None if weights is None else read_weights(weights)
+        options = writing.WriteOptions(device=device, notice=notice, stage=progress)
+        writing.build(articles, Path(index), model, options, weights=known, evergreen=evergreen)
         return cls.open(index, device=device)
 
     def add(
@@ -166,8 +175,41 @@ class Recommender:
         notice(f"{shown}: {truth.told()}")
         store = self._store()
         found = evaluate(store, self._loaded(store), truth, source=shown, resamples=resamples)
-        if missing := found.counts["unknown_articles"]:
-            notice(f"{missing:,} of its {len(truth.ids):,} articles are not in this index and are left out")
+        _say_missing(found.counts, truth, notice)
+        return found
+
+    def tune(
+        self,
+        gold: str | os.PathLike[str],
+        *,
+        apply: bool = False,
+        output: str | os.PathLike[str] | None = None,
+        format: str | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Tuning:
+        """Weights of the site's own, learned from such a truth, and what they gain on articles they were not learned from.
+
+        `apply` gives them to the index, in one transaction, where they are better than the shipped ones; else it is left as
+        it is. `output` is a file that gets them for `build`. RecommenderError where there is too little to learn from.
+        """
+        from recommender import tuning, writing
+        from recommender.gold import read_gold
+        from recommender.pipeline.scoring import Weights
+
+        source = os.fspath(gold)
+        truth = read_gold(source, format=format)
+        shown = "stdin" if source == "-" else source
+        notice(f"{shown}: {truth.told()}")
+        store = self._store()
+        found = tuning.tune(store, self._loaded(store), truth, source=shown)
+        _say_missing(found.counts, truth, notice)
+        if output is not None:
+            tuning.write_weights(output, found)
+        if apply and found.better:
+            options = writing.WriteOptions(device=self._device, notice=notice, stage=progress)
+            writing.reweigh(Weights.from_json(found.weights), self._folder, options)
+            found = replace(found, applied=True)
         return found
 
     def info(self) -> dict[str, Any]:
@@ -213,6 +255,11 @@ class Recommender:
         if row is None:
             raise UnknownArticleError(article_id)
         return row
+
+
+def _say_missing(counts: Mapping[str, int], truth: Gold, notice: Callable[[str], None]) -> None:
+    if missing := counts["unknown_articles"]:
+        notice(f"{missing:,} of its {len(truth.ids):,} articles are not in this index and are left out")
 
 
 def _check_length(k: int) -> None:

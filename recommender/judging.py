@@ -76,19 +76,28 @@ def evaluate(store: Store, archive: Archive, gold: Gold, *, source: str, resampl
 
     Articles that are not in the index are left out and counted; UnreadableSourceError where none is in it.
     """
-    rows = {str(article): int(row) for row, article in store.query("SELECT row, id FROM articles")}
-    known, unknown = _known(gold, rows)
-    if not known.ids:
-        what = "article" if isinstance(gold, StoryLabels) else "whole pair"
-        reason = f"no {what} of it is in this index (the first id: {gold.ids[0][:80]!r})"
-        raise UnreadableSourceError(source, reason, "name the index of these articles with --index")
-    held = held_of(store, archive, np.array([rows[article] for article in known.ids], np.int64))
+    known, rows, unknown = known_part(store, gold, source)
+    held = held_of(store, archive, rows)
     counts = {"articles": len(known.ids), "unknown_articles": unknown}
     if isinstance(known, StoryLabels):
         measures, told = _by_labels(known, held, resamples)
         return _evaluation("story-labels", counts | told | {"resamples": resamples}, measures)
     measures, told = _by_pairs(known, held, archive, resamples)
     return _evaluation("judged-pairs", counts | told | {"resamples": resamples}, measures)
+
+
+def known_part(store: Store, gold: Gold, source: str) -> tuple[Gold, NDArray[np.int64], int]:
+    """The truth on articles of the index, the rows of its ids, and how many articles it names that are not in the index.
+
+    UnreadableSourceError where none is in it.
+    """
+    rows = {str(article): int(row) for row, article in store.query("SELECT row, id FROM articles")}
+    known, unknown = _known(gold, rows)
+    if not known.ids:
+        what = "article" if isinstance(gold, StoryLabels) else "whole pair"
+        reason = f"no {what} of it is in this index (the first id: {gold.ids[0][:80]!r})"
+        raise UnreadableSourceError(source, reason, "name the index of these articles with --index")
+    return known, np.array([rows[article] for article in known.ids], np.int64), unknown
 
 
 def _known(gold: Gold, rows: Mapping[str, int]) -> tuple[Gold, int]:
@@ -125,7 +134,7 @@ def held_of(store: Store, archive: Archive, rows: NDArray[np.int64]) -> Held:
 
 
 def _by_labels(gold: StoryLabels, held: Held, resamples: int) -> tuple[Measures, dict[str, int]]:
-    stories, topics = _numbered(gold.stories), _numbered(gold.topics)
+    stories, topics = numbered(gold.stories), numbered(gold.topics)
     ideal = _ideal_gains(stories, topics)
     asked = np.flatnonzero(ideal[:, 0] == 2)
     rng = np.random.default_rng(SEED)
@@ -152,7 +161,7 @@ def _by_labels(gold: StoryLabels, held: Held, resamples: int) -> tuple[Measures,
     return measures, {"articles_with_a_mate": len(asked)}
 
 
-def _numbered(labels: tuple[str, ...]) -> NDArray[np.int64]:
+def numbered(labels: tuple[str, ...]) -> NDArray[np.int64]:
     """(n,) a number for each label; one of its own, below 0, for every empty one."""
     numbers: dict[str, int] = {}
     return np.array([numbers.setdefault(one, len(numbers)) if one else -1 - i for i, one in enumerate(labels)], np.int64)
@@ -187,7 +196,7 @@ def _by_pairs(gold: JudgedPairs, held: Held, archive: Archive, resamples: int) -
     left, right = np.array([[position[one], position[other]] for one, other in gold.pairs], np.int64).T
     grades = np.array(gold.grades, np.int64)
     evidence = evidence_of(held.views, left, held.views, right, archive.background)
-    scores = score(evidence).related.astype(np.float64)
+    scores = score(evidence, archive.weights).related.astype(np.float64)
     days, words = evidence.days_apart, held.views.words
     duplicate = is_duplicate(evidence.text, words[left], words[right], days)
     one_story = duplicate | (held.threads[left] == held.threads[right])

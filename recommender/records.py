@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +18,7 @@ from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import state_of
+from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
 from recommender.store import Store
 
@@ -32,9 +34,24 @@ def load_links(store: Store, archive: Archive) -> Links:
     )
 
 
-def threads_of(store: Store) -> dict[str, str]:
+class Former(NamedTuple):
+    """What readers have seen of threads, to be carried over."""
+
+    threads: Mapping[str, str]
     """Article id -> thread id."""
-    return dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
+    leads: Mapping[str, str]
+    """Thread id -> id of the article whose headline is its label."""
+
+
+NOTHING = Former({}, {})
+
+
+def former_of(store: Store) -> Former:
+    """The threads of a store as they are now."""
+    return Former(
+        threads=dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread")),
+        leads=dict(store.query("SELECT t.id, a.id FROM threads t JOIN articles a ON a.row = t.lead")),
+    )
 
 
 def instant_of(article: Article) -> float | None:
@@ -121,6 +138,14 @@ def write_fit(store: Store, archive: Archive, model: str) -> None:
         },
     )
     store.manifest.update(described)
+    write_weights(store, archive.weights)
+
+
+def write_weights(store: Store, weights: Weights) -> None:
+    """The weights of this index; none are kept where they are the shipped ones."""
+    store.db.execute("DELETE FROM meta WHERE key = 'weights'")
+    if weights != shipped_weights():
+        write_meta(store, {"weights": json.dumps(weights.to_json())})
 
 
 def write_meta(store: Store, values: dict[str, object]) -> None:

@@ -34,6 +34,8 @@ class _Graph:
         threads = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
         self.threads = np.array([threads.get(row, 0) for row in archive.rows.tolist()], np.int64)
         self.copies = self._copies()
+        evergreen = store.evergreen_rows()
+        self.evergreen = np.array([row in evergreen for row in archive.rows.tolist()], np.bool_)
 
     def _copies(self) -> NDArray[np.int64]:
         """(n,) a number for every text; copies of one text share it."""
@@ -53,6 +55,7 @@ class _Graph:
             same_thread=(self.threads[others] == thread) & (thread > 0),
             duplicate=self.copies[others] == self.copies[position],
             days=self.archive.days[others],
+            evergreen=self.evergreen[others],
         )
         return found, numbers
 

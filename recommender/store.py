@@ -182,12 +182,27 @@ class Store:
             "model": meta["model"],
             "revision": meta["revision"],
             "dimensions": meta["dimensions"],
+            "weights": "tuned" if "weights" in meta else "shipped",
             "articles_at_build": meta["articles_at_build"],
+            "evergreen": json.loads(meta.get("evergreen", "[]")),
+            "hub_share": self.hub_share(),
             "written": meta["written"],
             "bytes": sum(file.stat().st_size for file in self.folder.iterdir() if file.is_file()),
             "format": self.manifest["format"],
             "version": meta["version"],
         }
+
+    def evergreen_rows(self) -> set[int]:
+        """The rows of articles that do not age."""
+        kept = self.query("SELECT value FROM meta WHERE key = 'evergreen'")
+        sections = json.loads(kept[0][0]) if kept else []
+        return {int(row) for section in sections for (row,) in self.query("SELECT row FROM articles WHERE section = ?", section)}
+
+    def hub_share(self, k: int = 5) -> float | None:
+        """Share of the first k places of all sidebars that the most shown hundredth of the articles takes; None without any."""
+        shown = [count for (count,) in self.query("SELECT count(*) FROM links WHERE sidebar < ? GROUP BY other", k)]
+        most = sorted(shown, reverse=True)[: max(1, self.count("articles") // 100)]
+        return round(sum(most) / sum(shown), 4) if shown else None
 
     def place(self, row: int) -> ThreadPlace | None:
         """Where an article stands in its thread; None where it stands alone."""

@@ -15,17 +15,18 @@ from recommender.pipeline.content import plain_text
 from recommender.pipeline.evidence import Views
 from recommender.pipeline.linking import connected, inherit_thread_ids, thread_groups
 from recommender.pipeline.wording import Wording, keywords_of, label_of, most_central
+from recommender.records import Former, former_of
 from recommender.store import Store
 
 
 def write_threads(
-    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: dict[str, str]
+    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: Former
 ) -> NDArray[np.int64]:
     """Bring the threads around the `touched` positions up to date; returns the positions whose lists may differ now.
 
     Only the parts of the graph that hold a touched article are looked at: threads never reach across parts, so the
-    outcome is that of looking at everything. `previous` (article id -> thread id) are ids to carry over from an index
-    that is being replaced.
+    outcome is that of looking at everything. `previous` is what to carry over from an index that is being
+    replaced.
     """
     part = connected(len(archive), links.pairs, links.same_story)
     here = np.isin(part, np.unique(part[touched]))
@@ -57,16 +58,17 @@ def _groups_within(
 
 def _replace(
     store: Store, archive: Archive, views: Views, positions: NDArray[np.int64], groups: list[NDArray[np.int64]],
-    previous: dict[str, str],
+    previous: Former,
 ) -> None:  # fmt: skip
     """Write these groups in place of all threads that the articles at `positions` are in."""
     db = store.db
     ids = dict(store.query("SELECT row, id FROM articles"))
     rows = [int(row) for row in archive.rows]
-    known = dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread"))
+    known, leads = former_of(store)
+    leads = {**previous.leads, **leads}
     here = {ids[rows[place]] for place in positions.tolist()}
     elsewhere = {thread for article, thread in known.items() if article not in here}
-    inherited = {article: thread for article, thread in (previous | known).items() if article in here}
+    inherited = {article: thread for article, thread in {**previous.threads, **known}.items() if article in here}
     groups = [_in_order(group, archive) for group in groups]
     thread_ids = inherit_thread_ids([[ids[rows[place]] for place in group.tolist()] for group in groups], inherited, elsewhere)
     numbers = dict(store.query("SELECT id, number FROM threads"))
@@ -84,7 +86,10 @@ def _replace(
         number = numbers.get(thread_id)
         if number is None:
             number, next_number = next_number, next_number + 1
-        lead = rows[most_central(views.text, group.tolist(), {place: titles[rows[place]] for place in group.tolist()})]
+        members = {ids[rows[place]]: rows[place] for place in group.tolist()}
+        lead = members.get(leads.get(thread_id, ""))  # a thread keeps the headline that it was shown under
+        if lead is None:
+            lead = rows[most_central(views.text, group.tolist(), {place: titles[rows[place]] for place in group.tolist()})]
         dated = archive.days[group][~np.isnan(archive.days[group])] * 86_400
         first, last = (float(dated[0]), float(dated[-1])) if len(dated) else (None, None)
         db.execute(

@@ -1,4 +1,4 @@
-"""Carries articles down the pipeline and what follows from them into the store: build, add, remove."""
+"""Carries articles down the pipeline and what follows from them into the store: build, add, remove, reweigh."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,25 +16,29 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from recommender.archive import Archive, Links, days_of, joined, rows_of, with_more, without, worth_keeping
+from recommender.archive import Archive, Links, days_of, joined, rows_of, weights_of, with_more, without, worth_keeping
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError, WriteFailedError
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary, count_terms
 from recommender.records import (
+    NOTHING,
+    Former,
     articles_of,
     forget_rows,
+    former_of,
     instant_of,
     load_links,
-    threads_of,
     write_archive,
     write_article,
     write_fit,
     write_frequencies,
     write_meta,
+    write_weights,
 )
 from recommender.sidebars import write_lists
 from recommender.store import CACHE, Store, read_manifest, replacement
@@ -90,20 +94,47 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
         raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
 
 
-def build(articles: Iterable[Article], folder: Path, model: str, options: WriteOptions) -> Written:
-    """Make the index of these articles, or replace one; until it is complete, readers see the old one."""
+def build(
+    articles: Iterable[Article],
+    folder: Path,
+    model: str,
+    options: WriteOptions,
+    *,
+    weights: Weights | None = None,
+    evergreen: Iterable[str] = (),
+) -> Written:
+    """Make the index of these articles, or replace one; until it is complete, readers see the old one.
+
+    The weights are the shipped ones unless some are given, whatever the index had before. `evergreen` names the sections
+    whose articles do not age.
+    """
     with sole_writer(folder, options):
-        return _replaced(articles, folder, model, _known_threads(folder), options)
+        previous, tuned = _known_before(folder)
+        if tuned and weights is None:
+            options.notice("the index had weights of its own; the new one has the shipped ones (--weights FILE keeps yours)")
+        settings = _Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
+        return _replaced(articles, folder, settings, previous, options)
 
 
-def _replaced(articles: Iterable[Article], folder: Path, model: str, previous: dict[str, str], options: WriteOptions) -> Written:
-    """A whole new index of these articles in place of the old; threads keep their `previous` ids (article id -> thread id)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    """What the user has chosen of an index; it comes along when the index is made anew."""
+
+    model: str
+    weights: Weights
+    evergreen: tuple[str, ...]
+    """Sections whose articles do not age."""
+
+
+def _replaced(articles: Iterable[Article], folder: Path, settings: _Settings, previous: Former, options: WriteOptions) -> Written:
+    """A whole new index of these articles in place of the old; threads keep the ids of the `previous` ones."""
     with replacement(folder) as store:
         taken = _take_in(store.db, articles, options)
-        archive = _fitted(taken, model, options)
+        archive = _fitted(taken, settings, options)
         everything = np.arange(len(archive))
         write_archive(store.db, archive, everything)
-        write_fit(store, archive, str(model))
+        write_fit(store, archive, settings.model)
+        write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
         views = archive.views()
         links = _compare(archive, views, everything, options)
         _follow(store, archive, views, links, everything, previous, options)
@@ -133,7 +164,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
         if _is_outgrown(store, len(known) + len(fresh)):
             newer = {a.id: a for a in changed}
             stored = (newer.get(a.id, a) for a in articles_of(store))
-            _replaced(itertools.chain(stored, fresh), folder, LSA, threads_of(store), options)
+            _replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store), options)
         elif fresh or changed:
             with store.transaction():
                 archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
@@ -142,11 +173,18 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
 
 
 OUTGROWN = 1.05
-"""Articles per article of the last fit from which `add` makes the index anew: what a few articles taught (common lines, names,
-the axes of the embedding) serves many badly. An index that grows one by one is so made at three times the cost of one build."""
+"""Articles per article of the last fit from which `add` makes the index anew: what fewer articles taught (common lines, names,
+the axes of the embedding) serves more badly. B-cubed F1 between the threads of adds and of one build is .973 and more so,
+and down to .936 at 1.2 (scripts/measure_stream.py)."""
 
 OUTGROWN_AT_MOST = 20_000
 """Articles above which that is left to the next build: it would hold up an `add` for minutes."""
+
+
+def _settings_of(store: Store) -> _Settings:
+    meta = dict(store.query("SELECT key, value FROM meta"))
+    weights = weights_of(store, meta.get("weights"))
+    return _Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
 
 
 def _is_outgrown(store: Store, articles: int) -> bool:
@@ -169,6 +207,18 @@ def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
                 raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
             _keep_cache(store, _take_out(store, store.db, archive, np.array(sorted(rows), np.int64), options))
     return Written(removed=len(rows))
+
+
+def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
+    """Give an index these weights, and make its links, threads and lists again by them, in one transaction."""
+    with _sole_transaction(folder, options) as store:
+        archive = replace(Archive.load(store, device=options.device), weights=weights)
+        write_weights(store, weights)
+        everything = np.arange(len(archive))
+        views = archive.views()
+        links = _compare(archive, views, everything, options)
+        _follow(store, archive, views, links, everything, NOTHING, options)
+        _keep_cache(store, archive)
 
 
 @dataclass(slots=True)
@@ -221,10 +271,10 @@ def _say_twice(twice: int, options: WriteOptions) -> None:
         options.notice(f"{rows}; the later row counts")
 
 
-def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
+def _fitted(taken: _Taken, settings: _Settings, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
     total = len(taken.titles)
-    encoder_of_name = None if model == LSA else load_model(model, device=options.device)
+    encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)
     counter = BoilerplateCounter()
     for text in taken.texts:
         counter.add(text)
@@ -246,7 +296,7 @@ def _fitted(taken: _Taken, model: str, options: WriteOptions) -> Archive:
     days = days_of(taken.instants)
     return Archive(
         rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
+        boilerplate=boilerplate, background=background_of(vectors, days), weights=settings.weights, index=index,
     )  # fmt: skip
 
 
@@ -264,7 +314,7 @@ def _bring_in(
     """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
     archive = Archive.load(store, device=options.device)
     links = load_links(store, archive)
-    threads = threads_of(store)
+    threads = former_of(store)
     rewritten = np.array(sorted(known.values()), np.int64)
     beside = _beside(store, archive, links, rewritten)
     if known:
@@ -302,7 +352,7 @@ def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDAr
     forget_rows(db, rows.tolist())
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
-    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), {}, options)
+    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), NOTHING, options)
     return left
 
 
@@ -318,7 +368,7 @@ def _beside(store: Store, archive: Archive, links: Links, rows: NDArray[np.int64
 
 
 def _follow(
-    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: dict[str, str],
+    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: Former,
     options: WriteOptions,
 ) -> None:  # fmt: skip
     """Write all that follows from the articles at the `touched` positions: threads, links, lists."""
@@ -337,15 +387,12 @@ def _follow(
     )
 
 
-def _known_threads(folder: Path) -> dict[str, str]:
-    """Article id -> thread id of the index that is about to be replaced; empty where none can be read."""
-    with contextlib.suppress(RecommenderError):
-        store = Store.open(folder)
-        try:
-            return threads_of(store)
-        finally:
-            store.close()
-    return {}
+def _known_before(folder: Path) -> tuple[Former, bool]:
+    """Of the index that is about to be replaced: its threads, and whether its weights are tuned; none and False where no index
+    can be read."""
+    with contextlib.suppress(RecommenderError), contextlib.closing(Store.open(folder)) as store:
+        return former_of(store), store.info()["weights"] == "tuned"
+    return NOTHING, False
 
 
 def _keep_cache(store: Store, archive: Archive) -> None:

@@ -33,7 +33,9 @@ from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import DEFAULT as LINKING
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import DEFAULT as MERIT
-from recommender.pipeline.scoring import features_of, merit, score
+from recommender.pipeline.scoring import FEATURES as COLUMNS
+from recommender.pipeline.scoring import Weights as Known
+from recommender.pipeline.scoring import merit, score, shipped_weights
 from recommender.pipeline.terms import Vocabulary, count_terms
 
 SETS = ("gva", "ecbplus", "fnc1", "og2021", "uci", "wikinews")
@@ -92,7 +94,7 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
     days = days_of([a.published.timestamp() if a.published else None for a in articles])
     return Archive(
         rows=numbers, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), index=index,
+        boilerplate=boilerplate, background=background_of(vectors, days), weights=shipped_weights(), index=index,
     )  # fmt: skip
 
 
@@ -192,14 +194,13 @@ def only(evidence: Evidence, chosen: NDArray[np.bool_]) -> Evidence:
 def regression(
     parts: list[tuple[Evidence, NDArray[np.bool_], NDArray[np.float64]]], features: tuple[str, ...]
 ) -> dict[str, float]:
-    """Intercept and weights of the features."""
-    found = [features_of(evidence) for evidence, _, _ in parts]
-    columns = np.concatenate([np.column_stack([of[name] for name in features]) for of in found])
+    """Intercept and weights of the features; 0 for those left out."""
+    columns = np.concatenate([np.column_stack([COLUMNS[name](evidence) for name in features]) for evidence, _, _ in parts])
     truth = np.concatenate([truth for _, truth, _ in parts])
     weight = np.concatenate([1e5 * weight / weight.sum() for _, _, weight in parts])
     model = LogisticRegression(C=100, max_iter=1000).fit(columns, truth, weight)
     learned = dict(zip(features, model.coef_[0].tolist(), strict=True))
-    weights = {"intercept": float(model.intercept_[0])} | {name: KEPT.get(name, 1) * learned[name] for name in features}
+    weights = {"intercept": float(model.intercept_[0])} | {name: KEPT.get(name, 1) * learned.get(name, 0) for name in COLUMNS}
     return {name: round(value, 3) for name, value in weights.items()}
 
 
@@ -226,7 +227,7 @@ def threads_f1(one: LabelledSet, same_story: NDArray[np.float32], join: float) -
 
 def results(one: LabelledSet, weights: Weights) -> dict[str, float]:
     """nDCG@5, calibration error and B-cubed F1 by joining limit."""
-    scores = score(one.evidence, weights)
+    scores = score(one.evidence, Known.from_json(weights))
     row = {"nDCG@5": ndcg_of(one, scores.related), "ECE": calibration_error(scores.same_story, one.same)}
     return row | {f"B3@{cut}": threads_f1(one, scores.same_story, cut) for cut in CUTS}
 
@@ -259,7 +260,7 @@ def ablation_of_threads(sets: list[LabelledSet], streams: list[LabelledSet]) -> 
         kept = tuple(name for name in FEATURES["same_story"] if name != left_out)
         weights = learn(sets + streams, FEATURES | {"same_story": kept})
         title = f"no {left_out}" if left_out else "all"
-        rows[title] = {s.name: threads_f1(s, score(s.evidence, weights).same_story, LINKING.join) for s in sets}
+        rows[title] = {s.name: threads_f1(s, score(s.evidence, Known.from_json(weights)).same_story, LINKING.join) for s in sets}
     return rows
 
 
@@ -308,7 +309,7 @@ def main() -> None:
     weights_without = {s.name: learn([other for other in sets if other is not s] + streams) for s in sets}
     left_out = {s.name: results(s, weights_without[s.name]) for s in sets}
     show("learned without the set", left_out)
-    show_reliability(sets, {s.name: score(s.evidence, weights_without[s.name]).same_story for s in sets})
+    show_reliability(sets, {s.name: score(s.evidence, Known.from_json(weights_without[s.name])).same_story for s in sets})
     weights = learn(sets + streams)
     shipped = {s.name: results(s, weights) for s in sets}
     show("learned on all sets", shipped)

@@ -64,6 +64,7 @@ class Candidates(NamedTuple):
     same_thread: NDArray[np.bool_]
     duplicate: NDArray[np.bool_]  # of the article itself
     days: NDArray[np.float64]  # since 1970, nan where unknown
+    evergreen: NDArray[np.bool_]  # does not age
 
 
 def is_duplicate(
@@ -103,7 +104,9 @@ def sidebar(
     begins with the thread, lets background in after `thread_run` articles, and goes on in turn; any beginning of it is
     the list of that length.
     """
-    worth = candidates.scores * freshness(candidates.days, own_day, config)
+    worth = candidates.scores.astype(np.float64) * np.where(
+        candidates.evergreen, 1.0, freshness(candidates.days, own_day, config)
+    )
     usable = (candidates.scores >= config.least_sidebar) & ~candidates.duplicate
     left = _one_of_each(np.flatnonzero(usable), worth, copies, candidates.positions)
     chosen: list[int] = []

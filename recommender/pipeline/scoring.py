@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib import resources
 
@@ -71,28 +71,69 @@ def merit(evidence: Evidence, config: MeritConfig = DEFAULT) -> Array:
     return np.asarray(logs, np.float32)
 
 
-def features_of(evidence: Evidence) -> dict[str, Array]:
-    """What the probabilities are learned over, by name; each (n,)."""
-    told = ("form", "names_differ", "numbers_differ", "bare")
-    return {"merit": merit(evidence)} | {name: getattr(evidence, name) for name in told}
+FEATURES: Mapping[str, Callable[[Evidence], Array]] = {
+    "merit": merit,
+    "form": lambda evidence: evidence.form,
+    "names_differ": lambda evidence: evidence.names_differ,
+    "numbers_differ": lambda evidence: evidence.numbers_differ,
+    "bare": lambda evidence: evidence.bare,
+}
+"""What the two regressions weigh, by the names that the weights have; beside these each has an `intercept`."""
+
+NAMES = ("intercept", *FEATURES)
 
 
-def score(evidence: Evidence, weights: Mapping[str, Mapping[str, float]] | None = None) -> Scores:
-    """The probabilities of the pairs: two logistic regressions over `features_of`; each names the features it uses."""
-    known = weights or shipped_weights()
-    features = features_of(evidence)
+def features(evidence: Evidence) -> NDArray[np.float64]:
+    """(n, len(NAMES)) what the regressions weigh, a column each in the order of NAMES; that of the intercept is 1."""
+    return np.column_stack([np.ones(len(evidence)), *(column(evidence) for column in FEATURES.values())]).astype(np.float64)
 
-    def probability(of: Mapping[str, float]) -> Array:
-        logit = of["intercept"] + sum(of[name] * features[name] for name in of if name != "intercept")
-        return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), np.float32)
 
-    same = probability(known["same_story"])
-    return Scores(related=np.maximum(probability(known["related"]), same), same_story=same)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Weights:
+    """What one unit of each feature adds to the log odds, by NAMES, for either probability; ValueError where a name is amiss."""
+
+    same_story: Mapping[str, float]
+    related: Mapping[str, float]
+
+    def __post_init__(self) -> None:
+        for relation, of in asdict(self).items():
+            if not isinstance(of, dict) or of.keys() != set(NAMES):
+                raise ValueError(f"{relation} must have {', '.join(NAMES)} and nothing else")
+            for name, value in of.items():
+                if isinstance(value, bool) or not isinstance(value, int | float) or not abs(value) <= MOST:
+                    raise ValueError(f"{relation}.{name} must be a number from -{MOST} to {MOST}")
+
+    @classmethod
+    def from_json(cls, given: object) -> Weights:
+        """The weights in an object of JSON; ValueError says what is amiss."""
+        if not isinstance(given, dict) or given.keys() != {"same_story", "related"}:
+            raise ValueError("it must have same_story and related and nothing else")
+        return cls(same_story=given["same_story"], related=given["related"])
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """The same as `weights` in weights.json."""
+        return {"same_story": dict(self.same_story), "related": dict(self.related)}
+
+
+MOST = 1000
+"""Largest weight that is believed to be one; the shipped ones are below 10."""
+
+
+def probability(table: NDArray[np.float64], of: Mapping[str, float]) -> NDArray[np.float64]:
+    """(n,) what one regression makes of `features`; row by row, so that the same pair has the same number in any company."""
+    logit = (table * [of[name] for name in NAMES]).sum(axis=1)
+    return np.asarray(1 / (1 + np.exp(-np.clip(logit, -30, 30))), np.float64)
+
+
+def score(evidence: Evidence, weights: Weights) -> Scores:
+    """The probabilities of the pairs: two logistic regressions over `features`."""
+    table = features(evidence)
+    same = probability(table, weights.same_story).astype(np.float32)
+    return Scores(related=np.maximum(probability(table, weights.related).astype(np.float32), same), same_story=same)
 
 
 @cache
-def shipped_weights() -> Mapping[str, Mapping[str, float]]:
+def shipped_weights() -> Weights:
     """The weights that ship with the package; `scripts/learn_weights.py` makes the file."""
     file = resources.files("recommender.pipeline").joinpath("weights.json")
-    weights: dict[str, dict[str, float]] = json.loads(file.read_text(encoding="utf-8"))["weights"]
-    return weights
+    return Weights.from_json(json.loads(file.read_text(encoding="utf-8"))["weights"])

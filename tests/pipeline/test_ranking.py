@@ -29,6 +29,7 @@ def candidates(scores: list[float], thread: str = "", duplicate: str = "", days:
         same_thread=np.array([mark == "x" for mark in thread.ljust(n)], np.bool_),
         duplicate=np.array([mark == "x" for mark in duplicate.ljust(n)], np.bool_),
         days=np.array(days if days is not None else [0.0] * n),
+        evergreen=np.zeros(n, np.bool_),
     )
 
 
@@ -51,6 +52,7 @@ def drawn(seed: int) -> tuple[Candidates, NDArray[np.float32], NDArray[np.int64]
         same_thread=rng.random(n) < 0.4,
         duplicate=rng.random(n) < 0.1,
         days=days,
+        evergreen=rng.random(n) < 0.1,
     )
     alike = rng.random((n, n)).astype(np.float32)
     return made, ((alike + alike.T) / 2).astype(np.float32), rng.integers(0, max(n, 1), n), float(rng.choice([np.nan, 450.0]))
