@@ -22,6 +22,7 @@ from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import Weights, score, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary
+from recommender.pipeline.wording import Wording
 from recommender.store import CACHE, Store
 
 BLOCK = 2_000
@@ -157,6 +158,16 @@ class Archive:
             yield done, linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
 
 
+def wording_of(archive: Archive, views: Views) -> Wording:
+    """The terms of the archive as a reader knows them."""
+    one_moment = archive.background.fade > ONE_MOMENT
+    return Wording(archive.vocabulary, len(archive), views.crowding, one_moment=one_moment)
+
+
+ONE_MOMENT = 0.8
+"""Mean of `fade` from which an archive is of about one day: that two articles are of one day is then no reason."""
+
+
 def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
     """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
     scores = score(evidence, weights)
@@ -164,7 +175,7 @@ def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDAr
         pairs=pairs,
         related=scores.related,
         same_story=scores.same_story,
-        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart),
+        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart, evidence.title),
     )
     return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
 

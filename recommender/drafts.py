@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.answers import Explanation, Profile, Related, Relation
-from recommender.archive import Archive, Links, days_of, linked
+from recommender.archive import Archive, Links, days_of, linked, wording_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
@@ -15,7 +15,7 @@ from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
 from recommender.pipeline.scoring import score
 from recommender.pipeline.terms import count_terms
-from recommender.pipeline.wording import Wording, reasons_of
+from recommender.pipeline.wording import reasons_of
 from recommender.store import Store
 
 
@@ -37,9 +37,7 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     places = np.array(order[:k], np.int64)
     chosen = candidates.positions[places]
     apart = np.abs(archive.days[chosen] - days[0]).astype(np.float32)
-    words = reasons_of(
-        Wording(archive.vocabulary, len(archive)), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart
-    )
+    words = reasons_of(wording_of(archive, views), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart)
     return [
         store.shown(
             int(archive.rows[candidates.positions[place]]),
@@ -59,11 +57,11 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence, archive.weights)
     words = views.words
-    duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart)[0])
+    duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart, evidence.title)[0])
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
     close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
-    reasons = reasons_of(Wording(archive.vocabulary, len(archive)), views.text[left], views.text[right], evidence.days_apart)
+    reasons = reasons_of(wording_of(archive, views), views.text[left], views.text[right], evidence.days_apart)
     return Explanation(
         ids=(one, other),
         score=round(float(scores.related[0]), 4),
@@ -95,7 +93,7 @@ def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: fl
     evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
     alike = score(evidence, archive.weights).same_story.reshape(n, n)
     words = views.words[candidates.positions]
-    twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart).reshape(n, n)
+    twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart, evidence.title).reshape(n, n)
     return sidebar(candidates, alike, _numbered(twice), own_day)
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.archive import Archive, Links
+from recommender.archive import Archive, Links, wording_of
 from recommender.pipeline.evidence import Views
 from recommender.pipeline.ranking import Candidates, sidebar, similar
 from recommender.pipeline.wording import Wording, reasons_of
@@ -65,7 +65,7 @@ def write_lists(
 ) -> None:
     """Write the lists of the articles at these positions, with all their links."""
     graph = _Graph(store, archive, links)
-    wording = Wording(archive.vocabulary, len(archive))
+    wording = wording_of(archive, views)
     for start in range(0, len(positions), BLOCK):
         part = positions[start : start + BLOCK]
         rows = [(int(archive.rows[position]),) for position in part]

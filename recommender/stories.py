@@ -9,12 +9,12 @@ import zlib
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive, Links
+from recommender.archive import Archive, Links, wording_of
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import plain_text
 from recommender.pipeline.evidence import Views
 from recommender.pipeline.linking import connected, inherit_thread_ids, thread_groups
-from recommender.pipeline.wording import Wording, keywords_of, label_of, most_central
+from recommender.pipeline.wording import keywords_of, label_of, most_central
 from recommender.records import Former, former_of
 from recommender.store import Store
 
@@ -79,7 +79,7 @@ def _replace(
         [(thread,) for thread in numbers if thread not in elsewhere and thread not in thread_ids],
     )
     next_number = int(store.query("SELECT coalesce(max(number), 0) + 1 FROM threads")[0][0])
-    wording = Wording(archive.vocabulary, len(archive))
+    wording = wording_of(archive, views)
     keywords = keywords_of(wording, archive.counts.text, [group.tolist() for group in groups])
     titles = dict(store.query("SELECT row, title FROM articles"))
     for group, thread_id, words in zip(groups, thread_ids, keywords, strict=True):

@@ -19,8 +19,12 @@ MOST_KEYWORDS = 5
 COMMON_SHARE = 0.1
 """A term that more of the archive holds tells a reader nothing; in an archive of fewer than 30 articles, more than 3."""
 
-NAME_WEIGHT = 2.0
-"""What a name counts beside another word of the same weight: a reader asks who and where first."""
+PLAIN_WEIGHT = 0.5
+"""What a plain word counts beside a name of the same weight, if its articles crowd together in time; else less, as they do
+less: a reader asks who and where first, and `meetings` or `shoppers` tell nobody anything."""
+
+PLAIN_SHARE = 0.35
+"""Share of the best reason's weight that a plain word must have beside it."""
 
 SMALLEST_SHARE = 0.02
 """Share of the cosine of two articles that a term must bring to be a reason for it."""
@@ -33,16 +37,18 @@ LABEL_LENGTH = 80
 
 
 class Wording:
-    """The terms of an archive as a reader knows them."""
+    """The terms of an archive as a reader knows them; in one of `one_moment` it is no reason that two are near in time."""
 
-    def __init__(self, vocabulary: Vocabulary, n_articles: int) -> None:
+    def __init__(self, vocabulary: Vocabulary, n_articles: int, crowding: NDArray[np.float32], *, one_moment: bool) -> None:
         self.terms = vocabulary.terms()
         self.is_name = vocabulary.is_name()
         self.is_several_words = vocabulary.is_several_words()
         self.spellings = vocabulary.spellings
         frequency = vocabulary.document_frequency
         common = frequency > max(3, COMMON_SHARE * n_articles)
-        self.worth = np.where(common | vocabulary.is_number(), 0, np.where(self.is_name, NAME_WEIGHT, 1.0)).astype(np.float32)
+        worth = np.where(self.is_name, 1.0, PLAIN_WEIGHT * crowding)
+        self.worth = np.where(common | vocabulary.is_number(), 0, worth).astype(np.float32)
+        self.one_moment = one_moment
 
     def spelled(self, term: int) -> str:
         """A term as it is usually written."""
@@ -50,14 +56,20 @@ class Wording:
 
     def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
         """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out.
+        A part of a longer name among the terms speaks as the whole name.
 
         Of equal weights names of several words come first, or `Kim`, `Jong` and `Un` would stand for `Kim Jong Un`.
         """
         chosen: list[str] = []
-        for position in np.lexsort((~self.is_several_words[terms], -weights))[: 8 * most].tolist():
+        order = np.lexsort((~self.is_several_words[terms], -weights))[: 8 * most]
+        whole = [self.spelled(int(term)) for term in terms[order] if self.is_several_words[term]]
+        for position in order.tolist():
             if len(chosen) == most or weights[position] <= 0:
                 break
+            if not self.is_name[terms[position]] and weights[position] < PLAIN_SHARE * weights[order[0]]:
+                continue
             word = self.spelled(int(terms[position]))
+            word = next((name for name in whole if word in name.split()), word)
             if len(word) < SHORTEST_WORD and not word.isupper():
                 continue
             if not any(_says_the_same(word, other) for other in chosen):
@@ -85,7 +97,8 @@ def reasons_of(
         telling = products >= SMALLEST_SHARE * products.sum()
         weights = np.where(telling, products * wording.worth[terms], 0).astype(np.float32)
         words = wording.best(terms.astype(np.int64), weights, MOST_REASONS)
-        found.append((*words, *time_between(float(days_apart[number]))))
+        apart = float(days_apart[number])
+        found.append((*words, *(() if wording.one_moment and apart < 1 else time_between(apart))))
     return found
 
 

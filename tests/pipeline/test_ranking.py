@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recommender.pipeline.ranking import DEFAULT, Candidates, RankingConfig, freshness, is_duplicate, sidebar, similar
 
+NEVER = np.array([np.nan], np.float32)
 SEEDS = st.integers(0, 2**32 - 1)
 PLAIN = RankingConfig(
     least_score=0.1, least_sidebar=0.25, variety=0.0, least_freshness=1.0, longest=20, thread_run=3, background_run=2
@@ -158,7 +159,7 @@ def test_a_sidebar_shows_each_text_once_and_all_that_it_may(seed: int) -> None:
 )
 def test_a_duplicate_is_the_same_text_at_the_same_length(cosine: float, one: int, two: int, same: bool) -> None:
     """A copy with a few changed words is one; an excerpt, a rewritten report and a like short headline are none."""
-    found = is_duplicate(np.array([cosine], np.float32), np.array([one]), np.array([two]), np.array([np.nan], np.float32))
+    found = is_duplicate(np.array([cosine], np.float32), np.array([one]), np.array([two]), NEVER, NEVER)
     assert found.tolist() == [same]
 
 
@@ -169,5 +170,5 @@ def test_a_duplicate_is_the_same_text_at_the_same_length(cosine: float, one: int
 def test_a_copy_comes_within_days(cosine: float, days: float, same: bool) -> None:
     """Nearly the same words a month later are another issue of a series; the very same words are a copy at any time."""
     long = np.array([200])
-    found = is_duplicate(np.array([cosine], np.float32), long, long, np.array([days], np.float32))
+    found = is_duplicate(np.array([cosine], np.float32), long, long, np.array([days], np.float32), NEVER)
     assert found.tolist() == [same]

@@ -32,6 +32,11 @@ def counted(*texts: str) -> tuple[TermCounts, Vocabulary]:
     return count_terms([Content(title="", lead="", text=text) for text in texts], vocabulary, learn=True), vocabulary
 
 
+def worded(vocabulary: Vocabulary, n_articles: int) -> Wording:
+    """The wording of an archive without dates."""
+    return Wording(vocabulary, n_articles, np.ones(len(vocabulary), np.float32), one_moment=False)
+
+
 def rows_of(counts: TermCounts, vocabulary: Vocabulary) -> sparse.csr_matrix:
     """Unit rows of TF-IDF."""
     return unit_rows(damped(counts.text, idf_of(vocabulary.document_frequency, len(counts))))
@@ -41,7 +46,12 @@ def reasons(one: str, two: str, days: float = math.nan) -> tuple[str, ...]:
     """The reasons of two articles among thirty strangers."""
     counts, vocabulary = counted(one, two, *STRANGERS)
     rows = rows_of(counts, vocabulary)
-    return reasons_of(Wording(vocabulary, len(counts)), rows[:1], rows[1:2], np.array([days], np.float32))[0]
+    return reasons_of(
+        worded(vocabulary, len(counts)),
+        rows[:1],
+        rows[1:2],
+        np.array([days], np.float32),
+    )[0]
 
 
 def test_names_come_first_and_as_they_are_written() -> None:
@@ -90,7 +100,12 @@ def test_each_pair_gets_its_own_reasons() -> None:
     """Row i of both sides is pair i; a pair that shares nothing has no words, wherever it stands."""
     counts, vocabulary = counted("storm over x1", "storm near x2", "flood here x3", "flood there x4", *STRANGERS)
     rows = rows_of(counts, vocabulary)
-    found = reasons_of(Wording(vocabulary, len(counts)), rows[[0, 0, 2]], rows[[1, 2, 3]], np.full(3, np.nan, np.float32))
+    found = reasons_of(
+        worded(vocabulary, len(counts)),
+        rows[[0, 0, 2]],
+        rows[[1, 2, 3]],
+        np.full(3, np.nan, np.float32),
+    )
     assert found == [("storm",), (), ("flood",)]
 
 
@@ -124,7 +139,7 @@ def test_keywords_are_what_the_group_shares_and_the_archive_does_not() -> None:
     """The heaviest first: tf/|c| ln(1 + A/f), worked by hand; a word that one member alone holds is none of the thread's."""
     texts = ["quake quake island rescue", "quake island tent", "tide island market", *STRANGERS]
     counts, vocabulary = counted(*texts)
-    found = keywords_of(Wording(vocabulary, len(counts)), counts.text, [[0, 1]])[0]
+    found = keywords_of(worded(vocabulary, len(counts)), counts.text, [[0, 1]])[0]
     # quake: 3 of 7 words, 3 in the archive; island: 2 of 7, 3 in the archive; rescue and tent stand in one article each
     assert found == ("quake", "island")
 
@@ -133,7 +148,7 @@ def test_each_group_has_its_own_keywords_whatever_other_groups_there_are() -> No
     """Keywords of a thread do not hang on which threads are asked about with it."""
     texts = ["quake island", "quake tent", "strike wages", "strike union", "vote poll", "vote seat", *STRANGERS]
     counts, vocabulary = counted(*texts)
-    wording = Wording(vocabulary, len(counts))
+    wording = worded(vocabulary, len(counts))
     groups = [[0, 1], [2, 3], [4, 5]]
     together = keywords_of(wording, counts.text, groups)
     assert together == [("quake",), ("strike",), ("vote",)]
@@ -148,9 +163,15 @@ def test_in_a_large_group_a_keyword_stands_in_a_third() -> None:
     texts[1] += " rumour harbour"
     texts[2] += " harbour"
     counts, vocabulary = counted(*texts, *[f"{text} far{n} away{n}" for n, text in enumerate(STRANGERS * 3)])
-    assert set(keywords_of(Wording(vocabulary, len(counts)), counts.text, [list(range(9))])[0]) == {"quake", "harbour"}
+    assert set(
+        keywords_of(
+            worded(vocabulary, len(counts)),
+            counts.text,
+            [list(range(9))],
+        )[0]
+    ) == {"quake", "harbour"}
     many, known = counted(*["ant bee cod dog elk fox gnu hen"] * 2, *STRANGERS)
-    assert len(keywords_of(Wording(known, 32), many.text, [[0, 1]])[0]) == MOST_KEYWORDS
+    assert len(keywords_of(worded(known, 32), many.text, [[0, 1]])[0]) == MOST_KEYWORDS
 
 
 def test_the_central_article_is_the_one_most_like_all() -> None:
