@@ -45,7 +45,7 @@ JUDGED = ("telegram", "reuters")
 SAMPLE = Path(__file__).parents[1] / "recommender/sample"
 CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
 
-FEATURES = {"same_story": ("merit", "form", "names_differ", "numbers_differ", "bare"), "related": ("merit",)}
+FEATURES = {"same_story": ("merit", "form", "names_differ", "numbers_differ", "bare"), "related": ("merit", "form", "names_differ")}
 """What each probability is learned over. No set with two levels of gold has bare headlines or columns, so P(related) has
 only merit."""
 
