@@ -45,9 +45,11 @@ JUDGED = ("telegram", "reuters")
 SAMPLE = Path(__file__).parents[1] / "recommender/sample"
 CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
 
-FEATURES = {"same_story": ("merit", "form", "names_differ", "numbers_differ", "bare"), "related": ("merit", "form", "names_differ")}
-"""What each probability is learned over. No set with two levels of gold has bare headlines or columns, so P(related) has
-only merit."""
+FEATURES = {
+    "same_story": ("merit", "form", "names_differ", "numbers_differ", "bare"),
+    "related": ("merit", "form", "names_differ"),
+}
+"""What each probability is learned over. No set that says what is related has bare headlines, so P(related) has no `bare`."""
 
 KEPT = {"bare": 0.5}
 """Share that is kept of what is learned of a feature. The two archives of bare headlines contradict each other on it: 16 in

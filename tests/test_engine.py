@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -26,6 +27,7 @@ from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError,
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import thread_groups
+from recommender.pipeline.scoring import shipped_weights
 from recommender.store import Store, read_manifest
 from tests.archives import FIRST_DAY, newspaper, planted, report
 from tests.models import WORDS, static_model, transformer_model
@@ -951,3 +953,37 @@ def test_an_index_that_grows_by_adds_is_that_of_a_build(tmp_path: Path) -> None:
     assert grown.info()["articles_at_build"] == before
     grown.add([replace(article, title=f"{article.title} again") for article in articles[:1]])
     assert grown.article(articles[0].id).title.endswith("again")
+
+
+def test_a_thread_keeps_its_headline_as_it_grows(engine: Recommender) -> None:
+    """Whatever joins it, and after a build of everything anew, a thread is shown under the headline it had; unless that goes."""
+    before = engine.thread_of("s00a0")
+    assert before is not None
+    late = [report(f"late{number}", "story 0", 3 + number) for number in range(9)]
+    engine.add(late)
+    grown = engine.thread(before.id)
+    assert grown.size == before.size + 9
+    assert (grown.label, grown.lead_id) == (before.label, before.lead_id)
+    engine.remove([before.lead_id])
+    assert engine.thread(before.id).label != before.label
+
+
+def test_what_was_chosen_for_an_index_outlives_its_growth(tmp_path: Path) -> None:
+    """Evergreen sections and weights of its own are still there when adds have made the index anew."""
+    weights = tmp_path / "weights.json"
+    chosen = shipped_weights().to_json()
+    chosen["related"]["intercept"] += 0.5
+    weights.write_text(json.dumps({"weights": chosen}), encoding="utf-8")
+    articles = newspaper(stories=6, articles=5)
+    engine = Recommender.build(articles[:10], tmp_path / "index", weights=weights, evergreen=["Recipes"])
+    engine.add(articles[10:])
+    facts = engine.info()
+    assert facts["articles_at_build"] == 30
+    assert (facts["weights"], facts["evergreen"]) == ("tuned", ["Recipes"])
+
+
+def test_the_hub_share_is_that_of_the_lists(built: Path) -> None:
+    """`hub_share` is counted over the very lists that `related` gives: the places of the most shown article in a hundred."""
+    engine = Recommender.open(built)
+    shown = Counter(item for listed in engine.all_related(k=5) for item in (one.id for one in listed.items))
+    assert engine.info()["hub_share"] == pytest.approx(max(shown.values()) / sum(shown.values()), abs=1e-3)

@@ -34,6 +34,9 @@ common, 5 in 100 are of one story where it is below .1, 46 from .1 to .2, 85 to 
 MOST_SPREAD = float(np.log(USUAL_CROWDING / (2 * LEAST_CROWDING)))
 """That log where every shared term is spread like the archive."""
 
+NO_PAST, LONG_PAST = 0.3, 0.2
+"""Mean of `fade` of an archive of about five weeks, which cannot know what comes again, and of ten, which can."""
+
 FORM = 0.5
 """Cosine of two texts from which they may be one form filled in twice; below, the suspicion is in proportion."""
 
@@ -270,6 +273,8 @@ def evidence_of(
     longer = np.maximum(left.words[left_rows], right.words[right_rows])
     bare = np.clip((3 * BARE - longer) / (2 * BARE), 0, 1).astype(np.float32)
     names_differ = _differ(names, bare)
+    knows_the_past = float(np.clip((NO_PAST - background.fade) / (NO_PAST - LONG_PAST), 0, 1))
+    again = _comes_again(_ratio(crowded, text), apart) * np.float32(knows_the_past)
     return Evidence(
         dense=np.clip((cosine - background.cosine) / (1 - background.cosine), 0, 1),
         text=text,
@@ -280,7 +285,7 @@ def evidence_of(
         numbers=numbers,
         days_apart=apart.astype(np.float32),
         time=np.nan_to_num(np.log(fade(apart) / background.fade), nan=0.0).astype(np.float32),
-        form=np.clip(text / FORM, 0, 1) * np.maximum(_comes_again(_ratio(crowded, text), apart), names_differ * several),
+        form=np.clip(text / FORM, 0, 1) * np.maximum(again, names_differ * several),
         names_differ=names_differ,
         numbers_differ=_differ(numbers, bare),
         bare=bare,

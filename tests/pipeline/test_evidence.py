@@ -10,12 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
 from recommender.pipeline import evidence as module
 from recommender.pipeline.content import Content
-from recommender.pipeline.evidence import Evidence, Views, background_of, crowding_of, evidence_of, views_of
+from recommender.pipeline.evidence import Background, Evidence, Views, background_of, crowding_of, evidence_of, views_of
 from recommender.pipeline.terms import Vocabulary, count_terms
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi") for b in ("re", "sa", "to") for c in ("vi", "zu")]
@@ -182,3 +183,57 @@ def test_views_can_be_taken_in_any_order() -> None:
     for name in ("text", "lead", "title", "names", "numbers"):
         np.testing.assert_array_equal(getattr(taken, name).toarray(), getattr(known, name).toarray()[[2, 0]])
     np.testing.assert_array_equal(taken.vectors, known.vectors[[2, 0]])
+
+
+def by_hand(days: list[float], usual: float) -> float:
+    """The crowding of a term of articles of these days, worked out pair by pair."""
+    fades = [0.1 + 0.9 * math.exp(-abs(a - b) / 4) for i, a in enumerate(days) for b in days[:i]]
+    mean = (sum(fades) + usual) / (len(fades) + 1)
+    return 0.05 + 0.95 * min(1, max(0, math.log(mean / usual) / math.log(1 / usual)))
+
+
+@given(days=st.lists(st.floats(0, 400, width=32), min_size=1, max_size=40), usual=st.floats(0.11, 0.9))
+@settings(deadline=None, max_examples=60)
+def test_crowding_is_the_mean_over_all_pairs(days: list[float], usual: float) -> None:
+    """One step a day gives what the sum over every pair of articles gives; a term of no article is spread."""
+    text = sparse.csr_matrix(np.array([[1.0, 0.0]] * len(days)))
+    found = crowding_of(text, np.array(days), Background(cosine=0.0, fade=usual))
+    assert found[0] == pytest.approx(by_hand(days, usual), abs=1e-5)
+    assert found[1] == pytest.approx(0.05)
+
+
+def test_a_term_of_one_week_crowds_and_one_of_every_week_does_not() -> None:
+    """Beside a term that forty articles of a year hold evenly, one of four articles of two days crowds; without dates all do."""
+    days = np.concatenate([np.linspace(0, 360, 40), [100.0, 100.5, 101.0, 101.5]])
+    text = sparse.csr_matrix(np.concatenate([np.tile([1.0, 0.0], (40, 1)), np.tile([0.0, 1.0], (4, 1))]))
+    background = background_of(np.eye(len(days), dtype=np.float32), days)
+    weekly, burst = crowding_of(text, days, background)
+    assert weekly < 0.1
+    assert burst > 0.8
+    nowhere = np.full(len(days), math.nan)
+    assert (crowding_of(text, nowhere, background_of(np.eye(len(days), dtype=np.float32), nowhere)) == 1).all()
+
+
+def test_a_form_is_words_again_much_later_or_with_other_names() -> None:
+    """Two texts of one wording are a form a month apart, not on one day; and on any day where both have names and share none."""
+    form = " ".join(f"form{number}w" for number in range(45))
+    monthly = [("", "", f"{form} own{number}x") for number in range(12)]
+    months = every_pair(views(monthly, [30.0 * number for number in range(12)])).form.reshape(12, 12)
+    assert months[0, 1] > 0.8
+    assert not every_pair(views(monthly, [0.5 * number for number in range(12)])).form[1]
+    people = ["Anton Berta Carla Dora Emil", "Frieda Gustav Hanna Ilse Jonas"]
+    reports = [("", "", f"{form} " + " and ".join(f"so {one} came" for one in names.split())) for names in people]
+    others = [("", "", f"else{n}y other{n}z") for n in range(10)]
+    same_day = every_pair(views([*reports, *others], [1.0] * 12))
+    assert same_day.names_differ[1] == 1
+    assert same_day.form[1] > 0.5
+    namesakes = every_pair(views([reports[0], reports[0], *others], [1.0] * 12))
+    assert namesakes.form[1] == namesakes.names_differ[1] == 0
+
+
+def test_only_two_headlines_are_bare() -> None:
+    """A headline beside a headline is 1, beside a text 0."""
+    headline, text = ("alpha beta", "", ""), ("gamma", "", " ".join(f"word{number}x" for number in range(60)))
+    found = every_pair(views([headline, headline, text])).bare.reshape(3, 3)
+    assert found[0, 1] == 1
+    assert found[0, 2] == found[2, 2] == 0

@@ -172,3 +172,19 @@ def test_a_copy_comes_within_days(cosine: float, days: float, same: bool) -> Non
     long = np.array([200])
     found = is_duplicate(np.array([cosine], np.float32), long, long, np.array([days], np.float32), NEVER)
     assert found.tolist() == [same]
+
+
+def test_evergreen_articles_do_not_age() -> None:
+    """A year-old article comes after a slightly weaker one of today; if it is evergreen, before."""
+    found = candidates([0.9, 0.88], days=[-365.0, 0.0])
+    fresh = replace(DEFAULT, variety=0.0)
+    assert listed(found, fresh) == [1, 0]
+    assert listed(found._replace(evergreen=np.array([True, False])), fresh) == [0, 1]
+
+
+def test_an_update_under_one_headline_is_a_copy() -> None:
+    """Two texts two thirds alike are one report if the headline is one and it is the same day; not a week later."""
+    words, alike = np.array([200]), np.array([0.65], np.float32)
+    for title, days, copy in ((1.0, 0.2, True), (0.7, 0.2, False), (1.0, 7.0, False), (np.nan, 0.2, False)):
+        found = is_duplicate(alike, words, words, np.array([days], np.float32), np.array([title], np.float32))
+        assert bool(found[0]) is copy
