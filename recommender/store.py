@@ -21,7 +21,7 @@ from typing import Any
 from recommender.answers import Profile, Related, Relation, StoryThread, ThreadPlace
 from recommender.errors import IndexUnusableError
 
-FORMAT = 1
+FORMAT = 2
 """Version of the manifest and of the tables; raised with every change that older code would misread."""
 
 MANIFEST = "manifest.json"
@@ -70,6 +70,17 @@ CREATE TABLE threads (
 );
 CREATE INDEX threads_by_time ON threads (last_instant);
 CREATE TABLE blobs (name TEXT PRIMARY KEY, value BLOB NOT NULL);        -- encoder, boilerplate
+CREATE TABLE redirects (former TEXT PRIMARY KEY, thread TEXT NOT NULL) WITHOUT ROWID;   -- ids of threads that were merged
+CREATE TABLE changes (           -- what happened to threads, oldest first
+    number INTEGER PRIMARY KEY,
+    at TEXT NOT NULL,            -- ISO 8601, UTC
+    kind TEXT NOT NULL,          -- founded, joined, left, merged, split, renamed, closed
+    thread TEXT NOT NULL,
+    other TEXT,                  -- the thread it was merged into or split off from
+    articles TEXT NOT NULL,      -- JSON: ids of the articles that this is about
+    label TEXT                   -- of the thread, after
+);
+CREATE TABLE rules (number INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE);             -- JSON: what editors have decided
 """
 
 

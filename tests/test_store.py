@@ -69,10 +69,10 @@ def test_a_file_is_no_index(tmp_path: Path) -> None:
         b"[]",
         b"null",
         b"{}",
-        b'{"format": 1}',
+        b'{"format": 2}',
         b"\xff\xfe",
-        b'{"format": 1, "store": null}',
-        b'{"format": 1, "store": 7}',
+        b'{"format": 2, "store": null}',
+        b'{"format": 2, "store": 7}',
         b"7",
     ],
 )
