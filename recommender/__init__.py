@@ -14,6 +14,7 @@ The way of the data, which is the way of the imports:
     pipeline/evidence.py     7  pairs -> evidence                       cosines, names, numbers, days apart
     pipeline/scoring.py      7  evidence -> probabilities               weights.json
     pipeline/linking.py      7  probabilities -> story threads
+    pipeline/history.py      7  threads before and after -> what happened to them
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
     errors.py                   what is refused, and what to do next
@@ -34,6 +35,7 @@ The way of the data, which is the way of the imports:
     shell.py                    its streams, exit codes and words
     drawing.py                  answers -> text for a terminal
     progress.py                 the progress of long work on a terminal
+    comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
 """
 

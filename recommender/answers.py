@@ -142,6 +142,56 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ThreadChange:
+    """Something that happened to a story thread."""
+
+    at: str
+    """When it was written, ISO 8601 in UTC."""
+    kind: str
+    """founded, joined, left, merged, split, renamed or closed."""
+    thread_id: str
+    other_id: str | None
+    """Of a merge the thread that goes on, of a split the one it comes from."""
+    article_ids: tuple[str, ...]
+    """The articles that came, went, or make up the thread."""
+    label: str | None
+    """Of the thread, then."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The `changes` JSON."""
+        return {
+            "at": self.at,
+            "kind": self.kind,
+            "thread_id": self.thread_id,
+            "other_id": self.other_id,
+            "article_ids": list(self.article_ids),
+            "label": self.label,
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """How far two indexes agree on the articles that both hold."""
+
+    articles: int
+    """Those that both hold."""
+    only_one: int
+    only_other: int
+    threads_agree: float
+    """B-cubed F1 between the threads, in [0, 1]."""
+    ids_kept: float | None
+    """Share of the articles in a thread of either whose thread has the same id in both; None without any."""
+    lists_agree: float | None
+    """Mean share of the items of the first five of a sidebar that both show, over articles that have any; None without any."""
+    moved: tuple[str, ...]
+    """Ids of the articles whose lists share nothing, most a hundred."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The `compare` JSON."""
+        return {name: getattr(self, name) for name in self.__slots__} | {"moved": list(self.moved)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """How an index answers a truth, beside simple lists of the same articles."""
 

@@ -7,6 +7,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -15,6 +16,7 @@ import typer
 from recommender import Recommender, __version__
 from recommender.answers import Profile, RelatedList
 from recommender.drawing import (
+    change_line,
     clean,
     evaluation_table,
     explanation_lines,
@@ -266,7 +268,61 @@ def thread(
             raise
         say(f"error: {_article_instead(engine, thread_id)}")
         raise typer.Exit(error.exit_code) from None
+    if found.id != thread_id:
+        say(f"thread {thread_id} was merged into {found.id}")
     print_lines([json_line(found.to_json())] if as_json else timeline(found, map(engine.article, found.article_ids), ink()))
+
+
+@app.command(cls=Command, epilog=_examples("recommender changes", "recommender changes --since 2024-06-19T06:00:00 --json"))
+def changes(
+    index: IndexOption = DEFAULT_INDEX,
+    since: Annotated[
+        datetime | None, typer.Option(metavar="TIME", show_default=False, help="From this moment on: ISO 8601, UTC.")
+    ] = None,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Print what happened to the story threads, oldest first.
+
+    A thread is founded, joined, left, merged, split, renamed or closed.
+    """
+    found = Recommender.open(index).changes(since and since.replace(tzinfo=UTC))
+    print_lines((json_line(one.to_json()) for one in found) if as_json else map(change_line, found))
+
+
+@app.command(cls=Command, epilog=_examples("recommender rebuild", "recommender rebuild --model NAME --to artifacts/trial"))
+def rebuild(
+    index: IndexOption = DEFAULT_INDEX,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME", show_default=False, help="Another model than the index has.")
+    ] = None,
+    to: Annotated[Path | None, typer.Option(metavar="DIR", show_default=False, help="A folder for the new index.")] = None,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the index anew of the articles that it holds.
+
+    Thread ids and settings come along. With --to the index stays as it is, and `compare` shows what would change.
+    """
+    engine = Recommender.open(index, device=device)
+    with _at_work(quiet) as (notice, progress):
+        engine.rebuild(model=model, to=to, notice=notice, progress=progress)
+    notice(f"made {to or index} anew")
+
+
+@app.command(cls=Command, epilog=_examples("recommender compare artifacts/trial", "recommender compare artifacts/trial --json"))
+def compare(
+    other: Annotated[Path, typer.Argument(metavar="DIR", show_default=False, help="Another index of these articles.")],
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Show how far two indexes agree in threads and lists."""
+    found = Recommender.open(index).compare(Recommender.open(other)).to_json()
+    print_lines([json_line(found)] if as_json else fact_lines(found | {"moved": ", ".join(found["moved"]) or None}))
 
 
 @app.command(cls=Command, epilog=_examples("recommender explain a17 a03", "recommender explain a17 a03 --json"))

@@ -16,6 +16,7 @@ from recommender.answers import (
     Related,
     RelatedList,
     StoryThread,
+    ThreadChange,
     Tuned,
     Tuning,
 )
@@ -192,6 +193,16 @@ def _columns(rows: Sequence[Sequence[str]], ink: Ink) -> Iterator[str]:
     for number, row in enumerate(rows):
         line = "  ".join(f"{cell:{width}}" for cell, width in zip(row, wide, strict=True)).rstrip()
         yield line if number else ink.bold(line)
+
+
+def change_line(change: ThreadChange) -> str:
+    """When, what, and which thread and articles."""
+    beside = {"merged": " into ", "split": " from "}.get(change.kind, "") + (change.other_id or "")
+    shown = ", ".join(change.article_ids[:5]) + (
+        f" and {len(change.article_ids) - 5} more" if len(change.article_ids) > 5 else ""
+    )
+    told = "  ".join(part for part in (clean(change.label or ""), clean(shown)) if part)
+    return f"{change.at}  {change.kind:7} {change.thread_id}{beside}  {told}"
 
 
 def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:

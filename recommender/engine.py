@@ -5,10 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import Evaluation, Explanation, Profile, Related, RelatedList, StoryThread, Tuning
+from recommender.answers import (
+    Comparison,
+    Evaluation,
+    Explanation,
+    Profile,
+    Related,
+    RelatedList,
+    StoryThread,
+    ThreadChange,
+    Tuning,
+)
 from recommender.errors import UnknownArticleError, UnknownThreadError
 from recommender.store import MANIFEST, Store
 
@@ -129,11 +140,41 @@ class Recommender:
         return self._store().threads(min_size=min_size)
 
     def thread(self, thread_id: str) -> StoryThread:
-        """One thread; UnknownThreadError where there is none of that id."""
-        found = self._store().threads(thread_id=thread_id)
+        """One thread, or the one that it was merged into; UnknownThreadError where there is none of that id."""
+        store = self._store()
+        found = store.threads(thread_id=store.redirected(thread_id))
         if not found:
             raise UnknownThreadError(thread_id)
         return found[0]
+
+    def changes(self, since: datetime | None = None) -> list[ThreadChange]:
+        """What happened to threads at or after a moment (timezone-aware), oldest first."""
+        moment = "" if since is None else since.astimezone(UTC).isoformat(timespec="seconds")
+        return list(self._store().changes(moment))
+
+    def rebuild(
+        self,
+        *,
+        model: str | None = None,
+        to: str | os.PathLike[str] | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> None:
+        """Make the index anew of the articles that it holds, with its model or another; readers see the old one until it is done.
+
+        Thread ids, weights and sections that do not age come along. `to` is another folder that gets the new index, while
+        this one stays as it is.
+        """
+        from recommender import writing
+
+        options = writing.WriteOptions(device=self._device, notice=notice, stage=progress)
+        writing.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
+
+    def compare(self, other: Recommender) -> Comparison:
+        """How far this index and another agree on the articles that both hold."""
+        from recommender.comparing import compare
+
+        return compare(self, other)
 
     def thread_of(self, article_id: str) -> StoryThread | None:
         """The thread of an article; None where it stands alone."""

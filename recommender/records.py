@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -16,8 +16,9 @@ from recommender import __version__
 from recommender.archive import Archive, Links, packed, rows_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
-from recommender.pipeline.content import content_hash, plain_title
+from recommender.pipeline.content import content_hash, plain_text, plain_title
 from recommender.pipeline.embedding import state_of
+from recommender.pipeline.history import Change
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
 from recommender.store import Store
@@ -41,17 +42,52 @@ class Former(NamedTuple):
     """Article id -> thread id."""
     leads: Mapping[str, str]
     """Thread id -> id of the article whose headline is its label."""
+    labels: Mapping[str, str]
+    """Thread id -> label."""
+    redirects: Sequence[tuple[str, str]]
+    """(id of a thread that was merged, id of the thread that goes on)."""
+    changes: Sequence[tuple[object, ...]]
+    """The rows of the log."""
 
 
-NOTHING = Former({}, {})
+NOTHING = Former({}, {}, {}, (), ())
 
 
-def former_of(store: Store) -> Former:
-    """The threads of a store as they are now."""
+def former_of(store: Store, *, with_history: bool = False) -> Former:
+    """The threads of a store as they are now; their redirects and log where these are to be carried to another store."""
     return Former(
         threads=dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread")),
         leads=dict(store.query("SELECT t.id, a.id FROM threads t JOIN articles a ON a.row = t.lead")),
+        labels=dict(store.query("SELECT id, label FROM threads")),
+        redirects=store.query("SELECT former, thread FROM redirects") if with_history else (),
+        changes=store.query("SELECT * FROM changes ORDER BY number") if with_history else (),
     )
+
+
+def write_history(db: sqlite3.Connection, former: Former) -> None:
+    """Redirects and log as they were."""
+    db.executemany("INSERT INTO redirects VALUES (?, ?)", former.redirects)
+    db.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", former.changes)
+
+
+def write_changes(db: sqlite3.Connection, changes: Iterable[Change], labels: Mapping[str, str], at: str) -> None:
+    """Log what happened to threads at a moment (ISO 8601), and lead from merged threads to those that go on."""
+    for change in changes:
+        db.execute(
+            "INSERT INTO changes (at, kind, thread, other, articles, label) VALUES (?, ?, ?, ?, ?, ?)",
+            (
+                at,
+                change.kind,
+                change.thread,
+                change.other,
+                json.dumps(change.articles, ensure_ascii=False),
+                labels.get(change.thread),
+            ),
+        )
+        db.execute("DELETE FROM redirects WHERE former = ?", (change.thread,))
+        if change.kind == "merged":
+            db.execute("UPDATE redirects SET thread = ? WHERE thread = ?", (change.other, change.thread))
+            db.execute("INSERT INTO redirects VALUES (?, ?)", (change.thread, change.other))
 
 
 def instant_of(article: Article) -> float | None:
@@ -76,6 +112,23 @@ def write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
     )  # fmt: skip
     given = json.dumps([article.title, article.body], ensure_ascii=False)
     db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, zlib.compress(given.encode(), 6)))
+
+
+def forget_in_log(db: sqlite3.Connection, ids: Set[str], labels: Set[str]) -> None:
+    """Articles that are gone, and headlines of theirs, in the log of changes."""
+    naming = "SELECT DISTINCT c.number, c.articles FROM changes c, json_each(c.articles) one WHERE one.value = ?"
+    for article_id in ids:
+        for number, articles in db.execute(naming, (article_id,)).fetchall():
+            left = json.dumps([one for one in json.loads(articles) if one not in ids], ensure_ascii=False)
+            db.execute("UPDATE changes SET articles = ? WHERE number = ?", (left, number))
+    db.executemany("UPDATE changes SET label = NULL WHERE label = ?", [(label,) for label in labels])
+
+
+def texts_of(db: sqlite3.Connection, row: int) -> tuple[str, str]:
+    """The plain title and the plain text of an article."""
+    ((given,),) = db.execute("SELECT body FROM bodies WHERE row = ?", (row,)).fetchall()
+    title, body = json.loads(zlib.decompress(given))
+    return plain_title(title), plain_text(body)
 
 
 def articles_of(store: Store) -> Iterator[Article]:

@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recommender.answers import Profile, Related, Relation, StoryThread, ThreadPlace
+from recommender.answers import Profile, Related, Relation, StoryThread, ThreadChange, ThreadPlace
 from recommender.errors import IndexUnusableError
 
 FORMAT = 2
@@ -208,6 +208,20 @@ class Store:
         kept = self.query("SELECT value FROM meta WHERE key = 'evergreen'")
         sections = json.loads(kept[0][0]) if kept else []
         return {int(row) for section in sections for (row,) in self.query("SELECT row FROM articles WHERE section = ?", section)}
+
+    def redirected(self, thread_id: str) -> str:
+        """The id of the thread that goes on where this one was merged; else the same."""
+        found = self.query("SELECT thread FROM redirects WHERE former = ?", thread_id)
+        return str(found[0][0]) if found else thread_id
+
+    def changes(self, since: str) -> Iterator[ThreadChange]:
+        """What happened to threads at or after a moment (ISO 8601 in UTC), oldest first."""
+        for at, kind, thread, other, articles, label in self.query(
+            "SELECT at, kind, thread, other, articles, label FROM changes WHERE at >= ? ORDER BY number", since
+        ):
+            yield ThreadChange(
+                at=at, kind=kind, thread_id=thread, other_id=other, article_ids=tuple(json.loads(articles)), label=label
+            )
 
     def hub_share(self, k: int = 5) -> float | None:
         """Share of the first k places of all sidebars that the most shown hundredth of the articles takes; None without any."""

@@ -3,37 +3,35 @@
 from __future__ import annotations
 
 import json
-import sqlite3
-import zlib
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, Links, wording_of
 from recommender.pipeline.candidates import Pairs
-from recommender.pipeline.content import plain_text
 from recommender.pipeline.evidence import Views
+from recommender.pipeline.history import Threads, changes_between
 from recommender.pipeline.linking import connected, inherit_thread_ids, thread_groups
 from recommender.pipeline.wording import keywords_of, label_of, most_central
-from recommender.records import Former, former_of
+from recommender.records import Former, former_of, texts_of, write_changes
 from recommender.store import Store
 
 
 def write_threads(
-    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: Former
+    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: Former, now: str
 ) -> NDArray[np.int64]:
     """Bring the threads around the `touched` positions up to date; returns the positions whose lists may differ now.
 
     Only the parts of the graph that hold a touched article are looked at: threads never reach across parts, so the
     outcome is that of looking at everything. `previous` is what to carry over from an index that is being
-    replaced.
+    replaced, `now` (ISO 8601) when this happens; what happens to threads is logged.
     """
     part = connected(len(archive), links.pairs, links.same_story)
     here = np.isin(part, np.unique(part[touched]))
     positions = np.flatnonzero(here)
     groups = [positions[group] for group in _groups_within(positions, here, links, len(archive))]
     before = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
-    _replace(store, archive, views, positions, groups, previous)
+    _replace(store, archive, views, positions, groups, previous, now)
     after = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     rows = archive.rows.tolist()
     moved = [place for place in positions.tolist() if before.get(rows[place]) != after.get(rows[place])]
@@ -58,19 +56,21 @@ def _groups_within(
 
 def _replace(
     store: Store, archive: Archive, views: Views, positions: NDArray[np.int64], groups: list[NDArray[np.int64]],
-    previous: Former,
+    previous: Former, now: str,
 ) -> None:  # fmt: skip
     """Write these groups in place of all threads that the articles at `positions` are in."""
     db = store.db
     ids = dict(store.query("SELECT row, id FROM articles"))
     rows = [int(row) for row in archive.rows]
-    known, leads = former_of(store)
-    leads = {**previous.leads, **leads}
+    former = former_of(store)
+    known, leads = former.threads, {**previous.leads, **former.leads}
     here = {ids[rows[place]] for place in positions.tolist()}
     elsewhere = {thread for article, thread in known.items() if article not in here}
     inherited = {article: thread for article, thread in {**previous.threads, **known}.items() if article in here}
     groups = [_in_order(group, archive) for group in groups]
-    thread_ids = inherit_thread_ids([[ids[rows[place]] for place in group.tolist()] for group in groups], inherited, elsewhere)
+    retired = {merged for (merged,) in store.query("SELECT former FROM redirects")}
+    named = [[ids[rows[place]] for place in group.tolist()] for group in groups]
+    thread_ids = inherit_thread_ids(named, inherited, elsewhere | retired)
     numbers = dict(store.query("SELECT id, number FROM threads"))
 
     db.executemany("UPDATE articles SET thread = NULL, position = NULL WHERE row = ?", [(rows[p],) for p in positions.tolist()])
@@ -82,6 +82,7 @@ def _replace(
     wording = wording_of(archive, views)
     keywords = keywords_of(wording, archive.counts.text, [group.tolist() for group in groups])
     titles = dict(store.query("SELECT row, title FROM articles"))
+    labels: dict[str, str] = {}
     for group, thread_id, words in zip(groups, thread_ids, keywords, strict=True):
         number = numbers.get(thread_id)
         if number is None:
@@ -90,6 +91,7 @@ def _replace(
         lead = members.get(leads.get(thread_id, ""))  # a thread keeps the headline that it was shown under
         if lead is None:
             lead = rows[most_central(views.text, group.tolist(), {place: titles[rows[place]] for place in group.tolist()})]
+        labels[thread_id] = label_of(*texts_of(db, lead))
         dated = archive.days[group][~np.isnan(archive.days[group])] * 86_400
         first, last = (float(dated[0]), float(dated[-1])) if len(dated) else (None, None)
         db.execute(
@@ -97,7 +99,7 @@ def _replace(
             (
                 number,
                 thread_id,
-                label_of(titles[lead], _text(db, lead)),
+                labels[thread_id],
                 json.dumps(words, ensure_ascii=False),
                 lead,
                 len(group),
@@ -109,13 +111,12 @@ def _replace(
             "UPDATE articles SET thread = ?, position = ? WHERE row = ?",
             [(number, place, rows[member]) for place, member in enumerate(group.tolist(), start=1)],
         )
+    shown = {thread: label for thread, label in {**previous.labels, **former.labels}.items() if thread not in elsewhere}
+    after = {article: thread_id for thread_id, members in zip(thread_ids, named, strict=True) for article in members}
+    changes = changes_between(Threads(of=inherited, labels=shown), Threads(of=after, labels=labels))
+    write_changes(db, changes, {**shown, **labels}, now)
 
 
 def _in_order(group: NDArray[np.int64], archive: Archive) -> NDArray[np.int64]:
     """Oldest first, articles without a date last, ties in the order they came in."""
     return group[np.lexsort((group, np.nan_to_num(archive.days[group], nan=np.inf)))]
-
-
-def _text(db: sqlite3.Connection, row: int) -> str:
-    ((given,),) = db.execute("SELECT body FROM bodies WHERE row = ?", (row,)).fetchall()
-    return plain_text(json.loads(zlib.decompress(given))[1])

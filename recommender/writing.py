@@ -25,18 +25,22 @@ from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.wording import label_of
 from recommender.records import (
     NOTHING,
     Former,
     articles_of,
+    forget_in_log,
     forget_rows,
     former_of,
     instant_of,
     load_links,
+    texts_of,
     write_archive,
     write_article,
     write_fit,
     write_frequencies,
+    write_history,
     write_meta,
     write_weights,
 )
@@ -116,6 +120,15 @@ def build(
         return _replaced(articles, folder, settings, previous, options)
 
 
+def rebuild(folder: Path, to: Path, model: str | None, options: WriteOptions) -> Written:
+    """Make an index anew of the articles that it holds, in its place or in another folder; with its model unless one is given."""
+    read_manifest(folder)
+    with sole_writer(to, options), contextlib.closing(Store.open(folder)) as store:
+        settings = _settings_of(store)
+        settings = replace(settings, model=settings.model if model is None else model)
+        return _replaced(articles_of(store), to, settings, former_of(store, with_history=True), options)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Settings:
     """What the user has chosen of an index; it comes along when the index is made anew."""
@@ -135,6 +148,7 @@ def _replaced(articles: Iterable[Article], folder: Path, settings: _Settings, pr
         write_archive(store.db, archive, everything)
         write_fit(store, archive, settings.model)
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
+        write_history(store.db, previous)
         views = archive.views()
         links = _compare(archive, views, everything, options)
         _follow(store, archive, views, links, everything, previous, options)
@@ -164,7 +178,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
         if _is_outgrown(store, len(known) + len(fresh)):
             newer = {a.id: a for a in changed}
             stored = (newer.get(a.id, a) for a in articles_of(store))
-            _replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store), options)
+            _replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store, with_history=True), options)
         elif fresh or changed:
             with store.transaction():
                 archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
@@ -350,9 +364,12 @@ def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDAr
     left, links = without(archive, links, rows)
     write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
     forget_rows(db, rows.tolist())
+    ids = {store.query("SELECT id FROM articles WHERE row = ?", row)[0][0] for row in rows.tolist()}
+    labels = {label_of(*texts_of(db, row)) for row in rows.tolist()}
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
     _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), NOTHING, options)
+    forget_in_log(db, ids, labels)
     return left
 
 
@@ -373,7 +390,8 @@ def _follow(
 ) -> None:  # fmt: skip
     """Write all that follows from the articles at the `touched` positions: threads, links, lists."""
     options.stage("threading", 0, len(archive))
-    stirred = write_threads(store, archive, views, links, touched, previous)
+    now = datetime.now(UTC).isoformat(timespec="seconds")
+    stirred = write_threads(store, archive, views, links, touched, previous, now)
     write_lists(store, archive, views, links, stirred, lambda done, of: options.stage("ranking", done, of))
     edition = int(dict(store.query("SELECT key, value FROM meta")).get("edition", 0))
     write_meta(
@@ -382,7 +400,7 @@ def _follow(
             "articles": len(archive),
             "cache": "",
             "edition": edition + 1,
-            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            "written": now,
         },
     )
 
@@ -391,7 +409,7 @@ def _known_before(folder: Path) -> tuple[Former, bool]:
     """Of the index that is about to be replaced: its threads, and whether its weights are tuned; none and False where no index
     can be read."""
     with contextlib.suppress(RecommenderError), contextlib.closing(Store.open(folder)) as store:
-        return former_of(store), store.info()["weights"] == "tuned"
+        return former_of(store, with_history=True), store.info()["weights"] == "tuned"
     return NOTHING, False
 
 

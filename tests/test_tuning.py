@@ -217,7 +217,7 @@ def written(index: Path, *ids: str) -> dict[tuple[str, str], tuple[float, ...]]:
 
 
 def test_judgments_that_disagree_with_the_shipped_weights_gain(loose: Path, gold: Path) -> None:
-    """On planted stories told loosely the tuned weights have less loss in most folds they never saw, and better threads in all."""
+    """On planted stories told loosely the tuned weights have less loss in most folds they never saw, and better threads."""
     found = Recommender.open(loose).tune(gold)
     assert (found.gold, found.better, found.applied) == ("story-labels", True, False)
     assert list(found.relations) == ["same_story"]  # labels without topics say nothing of what is related beyond

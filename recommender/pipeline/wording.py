@@ -1,4 +1,4 @@
-"""Step 7d of 8: what a pair or a thread is about, in words that a reader would use."""
+"""Step 7e of 8: what a pair or a thread is about, in words that a reader would use."""
 
 from __future__ import annotations
 
