@@ -195,6 +195,7 @@ class Store:
             "dimensions": meta["dimensions"],
             "weights": "tuned" if "weights" in meta else "shipped",
             "articles_at_build": meta["articles_at_build"],
+            "rebuild": _rebuild_advice(self.count("articles"), int(meta["articles_at_build"])),
             "evergreen": json.loads(meta.get("evergreen", "[]")),
             "hub_share": self.hub_share(),
             "written": meta["written"],
@@ -265,6 +266,16 @@ class Store:
     def count(self, table: str) -> int:
         """How many rows a table holds."""
         return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
+
+
+GROWN = 1.2
+"""Articles per article of the last fit from which a rebuild is worth it. B-cubed F1 between the threads of an index that grew
+so and those of a build is down to .936 (scripts/measure_stream.py)."""
+
+
+def _rebuild_advice(articles: int, fitted: int) -> str:
+    grown = articles >= GROWN * fitted
+    return f"worth it: fitted to {fitted:,} articles, now {articles:,}" if grown else "not needed"
 
 
 def read_manifest(folder: Path) -> dict[str, Any]:

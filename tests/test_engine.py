@@ -1059,3 +1059,16 @@ def test_a_rebuild_into_another_folder_can_be_compared(engine: Recommender, inde
     assert (other.only_one, other.only_other, other.articles) == (2, 0, same.articles - 2)
     assert other.ids_kept is not None
     assert other.ids_kept < 1
+
+
+def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where adds no longer make the index anew, an archive that has grown by a fifth is worth a rebuild; after it, no more."""
+    monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 20)
+    articles = newspaper(stories=8, articles=5)
+    engine = Recommender.build(articles[:30], tmp_path / "index")
+    assert engine.info()["rebuild"] == "not needed"
+    engine.add(articles[30:])
+    assert engine.info()["rebuild"] == "worth it: fitted to 30 articles, now 40"
+    engine.rebuild()
+    assert engine.info()["rebuild"] == "not needed"
+    assert threads_of(engine) == planted(articles)
