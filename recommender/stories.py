@@ -14,8 +14,10 @@ from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import plain_text
 from recommender.pipeline.evidence import Views
 from recommender.pipeline.linking import connected, inherit_thread_ids, thread_groups
+from recommender.pipeline.overruling import Ruling, overruled_groups
 from recommender.pipeline.wording import keywords_of, label_of, most_central
 from recommender.records import Former, former_of
+from recommender.rulebook import ruling_in
 from recommender.store import Store
 
 
@@ -25,15 +27,19 @@ def write_threads(
     """Bring the threads around the `touched` positions up to date; returns the positions whose lists may differ now.
 
     Only the parts of the graph that hold a touched article are looked at: threads never reach across parts, so the
-    outcome is that of looking at everything. `previous` is what to carry over from an index that is being
-    replaced.
+    outcome is that of looking at everything. What rules tie together is one part, and what they keep apart may be in one,
+    so a rule that is made or dropped touches no other parts than those of its articles. `previous` is what to carry over
+    from an index that is being replaced.
     """
-    part = connected(len(archive), links.pairs, links.same_story)
+    ruling = ruling_in(store, archive)
+    part = connected(len(archive), *ruling.widened(links.pairs, links.same_story))
     here = np.isin(part, np.unique(part[touched]))
     positions = np.flatnonzero(here)
-    groups = [positions[group] for group in _groups_within(positions, here, links, len(archive))]
+    machine = _groups_within(positions, here, links.only(ruling.allowed(links.pairs)), len(archive))
+    ties = [(one, other) for one, other in ruling.ties if here[one]]
+    groups = [np.array(group, np.int64) for group in overruled_groups([positions[group].tolist() for group in machine], ties)]
     before = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
-    _replace(store, archive, views, positions, groups, previous)
+    _replace(store, archive, views, positions, groups, previous, ruling)
     after = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     rows = archive.rows.tolist()
     moved = [place for place in positions.tolist() if before.get(rows[place]) != after.get(rows[place])]
@@ -58,7 +64,7 @@ def _groups_within(
 
 def _replace(
     store: Store, archive: Archive, views: Views, positions: NDArray[np.int64], groups: list[NDArray[np.int64]],
-    previous: Former,
+    previous: Former, ruling: Ruling,
 ) -> None:  # fmt: skip
     """Write these groups in place of all threads that the articles at `positions` are in."""
     db = store.db
@@ -97,7 +103,7 @@ def _replace(
             (
                 number,
                 thread_id,
-                label_of(titles[lead], _text(db, lead)),
+                ruling.label_of(group.tolist()) or label_of(titles[lead], _text(db, lead)),
                 json.dumps(words, ensure_ascii=False),
                 lead,
                 len(group),
