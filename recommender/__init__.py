@@ -14,6 +14,8 @@ The way of the data, which is the way of the imports:
     pipeline/evidence.py     7  pairs -> evidence                       cosines, names, numbers, days apart
     pipeline/scoring.py      7  evidence -> probabilities               weights.json
     pipeline/linking.py      7  probabilities -> story threads
+    pipeline/rules.py        7  lines of editors -> rules               pins, bans, merges, splits, labels, locks
+    pipeline/overruling.py   7  rules -> what they ask of threads and lists
     pipeline/history.py      7  threads before and after -> what happened to them
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
@@ -21,6 +23,7 @@ The way of the data, which is the way of the imports:
     answers.py                  what a reader gets
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     archive.py                  all articles of an index in memory
+    rulebook.py                 the rules that an index keeps
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
@@ -32,6 +35,7 @@ The way of the data, which is the way of the imports:
     tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
     cli.py                      the `recommender` command
+    editing.py                  its `rules` commands
     shell.py                    its streams, exit codes and words
     drawing.py                  answers -> text for a terminal
     progress.py                 the progress of long work on a terminal

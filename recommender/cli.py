@@ -26,8 +26,23 @@ from recommender.drawing import (
     timeline,
     tuning_lines,
 )
-from recommender.errors import UnknownThreadError, UnreadableSourceError
-from recommender.shell import Command, Commands, ink, json_line, print_lines, remember_debug, say
+from recommender.editing import rules
+from recommender.errors import UnknownThreadError
+from recommender.shell import (
+    DEFAULT_INDEX,
+    Command,
+    Commands,
+    DebugOption,
+    IndexOption,
+    JsonOption,
+    QuietOption,
+    ink,
+    json_line,
+    print_lines,
+    say,
+)
+from recommender.shell import examples as _examples
+from recommender.shell import text_of as _text_of
 
 if TYPE_CHECKING:
     from recommender.pipeline.articles import Article
@@ -44,10 +59,6 @@ def main() -> None:
     app()
 
 
-def _examples(*lines: str) -> str:
-    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
-
-
 def _show_version(value: bool) -> None:
     if value:
         print_lines([f"recommender {__version__}"])
@@ -57,10 +68,6 @@ def _show_version(value: bool) -> None:
 Format = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq"]
 
 SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files; - is stdin.")]
-IndexOption = Annotated[Path, typer.Option("--index", metavar="DIR", envvar="RECOMMENDER_INDEX", help="The index folder.")]
-JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
-QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
-DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show the traceback of an error.")]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of the sources, where the ending does not tell.")]
 SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Go on without rows that are no articles, and say how many.")]
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where the model runs: cpu, cuda, mps.")]
@@ -68,7 +75,6 @@ EvergreenOption = Annotated[
     list[str] | None,
     typer.Option("--evergreen", metavar="SECTION", show_default=False, help="Articles of this section do not age; repeatable."),
 ]
-DEFAULT_INDEX = Path("artifacts/index")
 
 app = typer.Typer(
     cls=Commands,
@@ -83,8 +89,9 @@ app = typer.Typer(
         "recommender related ID                    the list beside one article",
         "recommender related --all --ids           the lists of all articles",
         "recommender threads                       the running stories",
+        "recommender rules pin ID ID               the last word is yours",
     )
-    + "\n\n\b\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no such article or thread,\n"
+    + "\n\n\b\nExit codes: 0 done, 1 failed, 2 wrong usage, 3 no such article, thread or rule,\n"
     "4 the index is missing, damaged or of another format version.",
 )
 
@@ -428,6 +435,9 @@ def info(
     print_lines([json_line(facts)] if as_json else fact_lines(facts))
 
 
+app.add_typer(rules)
+
+
 @app.command(
     cls=Command,
     epilog=_examples("recommender demo", "recommender demo --index artifacts/demo      leaves an index to play with"),
@@ -472,18 +482,6 @@ def _ids_line(found: RelatedList) -> str:
 
 def _ids_from_stdin() -> list[str]:
     return [line.strip() for line in _text_of("-").splitlines() if line.strip()]
-
-
-def _text_of(source: str) -> str:
-    """The text of a file or of stdin."""
-    shown = "stdin" if source == "-" else source
-    try:
-        given = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
-        return given.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise UnreadableSourceError(shown, f"it is not UTF-8 at byte {error.start}", "write it as UTF-8 text") from None
-    except OSError as error:
-        raise UnreadableSourceError(shown, f"it cannot be read ({error.strerror})", "check the path") from None
 
 
 def _draft(text: str) -> "Article":

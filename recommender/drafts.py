@@ -16,6 +16,7 @@ from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, side
 from recommender.pipeline.scoring import score
 from recommender.pipeline.terms import count_terms
 from recommender.pipeline.wording import reasons_of
+from recommender.rulebook import ruling_in
 from recommender.store import Store
 
 
@@ -32,7 +33,8 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     zeros = np.zeros(len(positions), np.int64)
     evidence = evidence_of(query, zeros, views, positions, archive.background)
     links = linked(Pairs(zeros, positions), evidence, archive.weights, (query.words[zeros], views.words[positions]))
-    candidates = _candidates(store, archive, links)
+    nowhere = np.isin(links.pairs.right, list(ruling_in(store, archive).nowhere))
+    candidates = _candidates(store, archive, links.only(~nowhere))
     order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
     places = np.array(order[:k], np.int64)
     chosen = candidates.positions[places]

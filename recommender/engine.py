@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from recommender.archive import Archive
     from recommender.gold import Gold
     from recommender.pipeline.articles import Article
+    from recommender.pipeline.rules import Rule
+    from recommender.rulebook import KeptRule
     from recommender.writing import Written
 
 
@@ -252,6 +254,47 @@ class Recommender:
             writing.reweigh(Weights.from_json(found.weights), self._folder, options)
             found = replace(found, applied=True)
         return found
+
+    def rules(self) -> list[KeptRule]:
+        """What editors have decided, in the order they did."""
+        from recommender.rulebook import kept_rules
+
+        return kept_rules(self._store())
+
+    def add_rule(self, rule: str | Rule) -> KeptRule:
+        """Keep a rule, such as `pin a17 a03`, and obey it; InvalidRuleError where it is none or contradicts one that is kept.
+
+        An article that is not in the index is no error: the rule waits for it, and `missing` says so.
+        """
+        from recommender import rulebook, writing
+        from recommender.pipeline.rules import parse_rule
+
+        made = parse_rule(rule) if isinstance(rule, str) else rule
+        writing.overrule(lambda store: rulebook.enter(store, [made]), self._folder, writing.WriteOptions(device=self._device))
+        return next(kept for kept in self.rules() if kept.rule == made)
+
+    def drop_rule(self, number: int) -> None:
+        """Forget a rule by its number and undo what it did; UnknownRuleError where there is none."""
+        from recommender import rulebook, writing
+
+        writing.overrule(lambda store: rulebook.drop(store, number), self._folder, writing.WriteOptions(device=self._device))
+
+    def export_rules(self) -> str:
+        """The rules as the text of a file, comments included."""
+        from recommender.pipeline.rules import write_rules
+
+        return "".join(f"{line}\n" for line in write_rules(kept.rule for kept in self.rules()))
+
+    def import_rules(self, text: str, *, source: str = "rules", replace: bool = False) -> list[KeptRule]:
+        """Keep the rules of such a text, all or none, beside those that are kept or in place of them; returns all rules.
+
+        InvalidRulesError names every line of `source` that is no rule, or contradicts another.
+        """
+        from recommender import rulebook, writing
+
+        options = writing.WriteOptions(device=self._device)
+        writing.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._folder, options)
+        return self.rules()
 
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 class RecommenderError(Exception):
     """Whatever this package refuses on purpose; the message is one line for a person.
 
-    `exit_code` is what the command line ends with: 1 failed, 3 no such article or thread, 4 the index is unusable.
+    `exit_code` is what the command line ends with: 1 failed, 3 no such article, thread or rule, 4 the index is unusable.
     """
 
     exit_code = 1
@@ -63,6 +63,32 @@ class UnknownThreadError(RecommenderError):
     def __init__(self, thread_id: str) -> None:
         super().__init__(f"no thread {thread_id!r} in this index; `recommender threads` lists them")
         self.thread_id = thread_id
+
+
+class InvalidRuleError(RecommenderError):
+    """A rule is not written as one, or contradicts another."""
+
+    def __init__(self, reason: str, remedy: str) -> None:
+        super().__init__(f"{reason}; {remedy}")
+
+
+class InvalidRulesError(RecommenderError):
+    """Lines of a file of rules are none; nothing has been changed."""
+
+    def __init__(self, source: str, wrong: Sequence[str]) -> None:
+        lines = "1 line is" if len(wrong) == 1 else f"{len(wrong)} lines are"
+        shown = "\n".join(f"  {line}" for line in wrong)
+        super().__init__(f"{source}: {lines} not valid; nothing was changed:\n{shown}")
+        self.wrong = tuple(wrong)
+
+
+class UnknownRuleError(RecommenderError):
+    """No rule of that number is in the index."""
+
+    exit_code = 3
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"no rule {number} in this index; `recommender rules list` has the numbers")
 
 
 class IndexUnusableError(RecommenderError):

@@ -25,9 +25,10 @@ from recommender.store import Store
 
 
 def load_links(store: Store, archive: Archive) -> Links:
-    """The links of the store, by position in the archive."""
+    """The links of the store, by position in the archive; without those that are there for a pin alone (`same` is 0)."""
     found = np.array(
-        store.query("SELECT row, other, score, same, relation FROM links WHERE row < other ORDER BY row, other"), np.float64
+        store.query("SELECT row, other, score, same, relation FROM links WHERE row < other AND same > 0 ORDER BY row, other"),
+        np.float64,
     ).reshape(-1, 5)
     pairs = Pairs(*(np.searchsorted(archive.rows, found[:, column].astype(np.int64)) for column in (0, 1)))
     return Links(

@@ -9,13 +9,13 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from recommender.drawing import Ink
-from recommender.errors import RecommenderError
+from recommender.errors import RecommenderError, UnreadableSourceError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
@@ -92,6 +92,24 @@ def _plain_value(annotation: Any, given: Any, least: int | None) -> Any:
     return given if (chosen and isinstance(given, str)) or isinstance(given, bool) else None
 
 
+def remember_debug(ctx: typer.Context, value: bool) -> bool:
+    """Keep what --debug says for `Commands`, which sees the error."""
+    ctx.meta[_DEBUG] = value
+    return value
+
+
+IndexOption = Annotated[Path, typer.Option("--index", metavar="DIR", envvar="RECOMMENDER_INDEX", help="The index folder.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
+QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
+DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show the traceback of an error.")]
+DEFAULT_INDEX = Path("artifacts/index")
+
+
+def examples(*lines: str) -> str:
+    """The end of a help text."""
+    return "\b\nExamples:\n" + "\n".join(f"  {line}" for line in lines)
+
+
 def _told(error: Exception) -> str:
     if isinstance(error, RecommenderError):
         return str(error)
@@ -134,7 +152,13 @@ def ink() -> Ink:
     return Ink(on=sys.stdout is not None and sys.stdout.isatty() and not plain)
 
 
-def remember_debug(ctx: typer.Context, value: bool) -> bool:
-    """Keep what --debug says for `Commands`, which sees the error."""
-    ctx.meta[_DEBUG] = value
-    return value
+def text_of(source: str) -> str:
+    """The text of a file or, for `-`, of stdin."""
+    shown = "stdin" if source == "-" else source
+    try:
+        given = sys.stdin.buffer.read() if source == "-" else Path(source).read_bytes()
+        return given.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableSourceError(shown, f"it is not UTF-8 at byte {error.start}", "write it as UTF-8 text") from None
+    except OSError as error:
+        raise UnreadableSourceError(shown, f"it cannot be read ({error.strerror})", "check the path") from None

@@ -12,8 +12,10 @@ from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.evidence import Views
 from recommender.pipeline.history import Threads, changes_between
 from recommender.pipeline.linking import connected, inherit_thread_ids, thread_groups
+from recommender.pipeline.overruling import Ruling, overruled_groups
 from recommender.pipeline.wording import keywords_of, label_of, most_central
 from recommender.records import Former, former_of, texts_of, write_changes
+from recommender.rulebook import ruling_in
 from recommender.store import Store
 
 
@@ -23,15 +25,19 @@ def write_threads(
     """Bring the threads around the `touched` positions up to date; returns the positions whose lists may differ now.
 
     Only the parts of the graph that hold a touched article are looked at: threads never reach across parts, so the
-    outcome is that of looking at everything. `previous` is what to carry over from an index that is being
-    replaced, `now` (ISO 8601) when this happens; what happens to threads is logged.
+    outcome is that of looking at everything. What rules tie together is one part, and what they keep apart may be in one,
+    so a rule that is made or dropped touches no other parts than those of its articles. `previous` is what to carry over
+    from an index that is being replaced, `now` (ISO 8601) when this happens; what happens to threads is logged.
     """
-    part = connected(len(archive), links.pairs, links.same_story)
+    ruling = ruling_in(store, archive)
+    part = connected(len(archive), *ruling.widened(links.pairs, links.same_story))
     here = np.isin(part, np.unique(part[touched]))
     positions = np.flatnonzero(here)
-    groups = [positions[group] for group in _groups_within(positions, here, links, len(archive))]
+    machine = _groups_within(positions, here, links.only(ruling.allowed(links.pairs)), len(archive))
+    ties = [(one, other) for one, other in ruling.ties if here[one]]
+    groups = [np.array(group, np.int64) for group in overruled_groups([positions[group].tolist() for group in machine], ties)]
     before = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
-    _replace(store, archive, views, positions, groups, previous, now)
+    _replace(store, archive, views, positions, groups, previous, ruling, now)
     after = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     rows = archive.rows.tolist()
     moved = [place for place in positions.tolist() if before.get(rows[place]) != after.get(rows[place])]
@@ -56,7 +62,7 @@ def _groups_within(
 
 def _replace(
     store: Store, archive: Archive, views: Views, positions: NDArray[np.int64], groups: list[NDArray[np.int64]],
-    previous: Former, now: str,
+    previous: Former, ruling: Ruling, now: str,
 ) -> None:  # fmt: skip
     """Write these groups in place of all threads that the articles at `positions` are in."""
     db = store.db
@@ -91,7 +97,7 @@ def _replace(
         lead = members.get(leads.get(thread_id, ""))  # a thread keeps the headline that it was shown under
         if lead is None:
             lead = rows[most_central(views.text, group.tolist(), {place: titles[rows[place]] for place in group.tolist()})]
-        labels[thread_id] = label_of(*texts_of(db, lead))
+        labels[thread_id] = ruling.label_of(group.tolist()) or label_of(*texts_of(db, lead))
         dated = archive.days[group][~np.isnan(archive.days[group])] * 86_400
         first, last = (float(dated[0]), float(dated[-1])) if len(dated) else (None, None)
         db.execute(

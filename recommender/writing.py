@@ -1,4 +1,4 @@
-"""Carries articles down the pipeline and what follows from them into the store: build, add, remove, reweigh."""
+"""Carries articles down the pipeline and what follows from them into the store: build, add, remove, reweigh, overrule."""
 
 from __future__ import annotations
 
@@ -44,6 +44,7 @@ from recommender.records import (
     write_meta,
     write_weights,
 )
+from recommender.rulebook import carry_over
 from recommender.sidebars import write_lists
 from recommender.store import CACHE, Store, read_manifest, replacement
 from recommender.stories import write_threads
@@ -142,6 +143,7 @@ class _Settings:
 def _replaced(articles: Iterable[Article], folder: Path, settings: _Settings, previous: Former, options: WriteOptions) -> Written:
     """A whole new index of these articles in place of the old; threads keep the ids of the `previous` ones."""
     with replacement(folder) as store:
+        carry_over(folder, store, options.notice)
         taken = _take_in(store.db, articles, options)
         archive = _fitted(taken, settings, options)
         everything = np.arange(len(archive))
@@ -233,6 +235,17 @@ def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
         links = _compare(archive, views, everything, options)
         _follow(store, archive, views, links, everything, NOTHING, options)
         _keep_cache(store, archive)
+
+
+def overrule(change: Callable[[Store], Iterable[str]], folder: Path, options: WriteOptions) -> None:
+    """Let `change` enter or drop rules, and make again what follows for the articles it names, in one transaction."""
+    with _sole_transaction(folder, options) as store:
+        rows = [row for row in map(store.row_of, set(change(store))) if row is not None]
+        if rows:
+            archive = Archive.load(store, device=options.device)
+            touched = np.flatnonzero(np.isin(archive.rows, rows))
+            _follow(store, archive, archive.views(), load_links(store, archive), touched, NOTHING, options)
+            _keep_cache(store, archive)
 
 
 @dataclass(slots=True)
@@ -330,7 +343,7 @@ def _bring_in(
     links = load_links(store, archive)
     threads = former_of(store)
     rewritten = np.array(sorted(known.values()), np.int64)
-    beside = _beside(store, archive, links, rewritten)
+    beside = _beside(store, rewritten)
     if known:
         former = np.unique(rows_of(archive.counts, np.flatnonzero(np.isin(archive.rows, rewritten))).text.indices)
         archive, links = without(archive, links, rewritten)
@@ -360,7 +373,7 @@ def _bring_in(
 def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDArray[np.int64], options: WriteOptions) -> Archive:
     links = load_links(store, archive)
     gone = np.isin(archive.rows, rows)
-    beside = _beside(store, archive, links, rows)
+    beside = _beside(store, rows)
     left, links = without(archive, links, rows)
     write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
     forget_rows(db, rows.tolist())
@@ -373,15 +386,13 @@ def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDAr
     return left
 
 
-def _beside(store: Store, archive: Archive, links: Links, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+def _beside(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:
     """The rows of what is linked with these articles or stands in a thread with them, themselves included."""
-    gone = np.isin(archive.rows, rows)
-    touching = gone[links.pairs.left] | gone[links.pairs.right]
-    linked = archive.rows[np.concatenate([links.pairs.left[touching], links.pairs.right[touching]])]
+    linked = [other for row in rows.tolist() for (other,) in store.query("SELECT other FROM links WHERE row = ?", row)]
     threads = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     theirs = {threads[row] for row in rows.tolist() if row in threads}
     mates = [row for row, thread in threads.items() if thread in theirs]
-    return np.unique(np.concatenate([linked, np.array(mates, np.int64), rows]))
+    return np.unique(np.concatenate([np.array([*linked, *mates], np.int64), rows]))
 
 
 def _follow(

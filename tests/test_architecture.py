@@ -16,7 +16,7 @@ ROOT = Path(recommender.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 STEPS = (
     *("articles", "formats", "reading", "content", "terms", "embedding", "transformer", "index"),
-    *("candidates", "evidence", "scoring", "linking", "history", "wording", "ranking"),
+    *("candidates", "evidence", "scoring", "linking", "rules", "overruling", "history", "wording", "ranking"),
 )
 PIPELINE = [f"pipeline/{step}.py" for step in STEPS]
 
@@ -31,7 +31,7 @@ DOORS = {
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
     "filelock": {"writing.py"},
-    "typer": {"cli.py", "shell.py"},
+    "typer": {"cli.py", "editing.py", "shell.py"},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "writing.py", "records.py"},
 }

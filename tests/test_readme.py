@@ -71,7 +71,7 @@ def test_the_commands_of_the_readme_run_as_written(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert done.stdout
         ran += 1
-    assert ran == 6  # five of shell, one of Python
+    assert ran == 7  # six of shell, one of Python
     assert len((tmp_path / "lists.tsv").read_text(encoding="utf-8").splitlines()) == len(rows)
 
 
@@ -95,11 +95,14 @@ def test_the_readme_names_every_command_exit_code_and_field() -> None:
     """What the command line and the article know, the README tells."""
     from recommender.cli import app
     from recommender.pipeline.articles import FIELD_NAMES
+    from recommender.pipeline.rules import FORMS
 
     text = README.read_text(encoding="utf-8")
     for command in app.registered_commands:
         assert command.callback is not None
         assert f"recommender {command.callback.__name__}" in text
+    for kind in FORMS:
+        assert re.search(rf"`{kind} |rules {kind} |{kind} A B", text)
     for field, names in FIELD_NAMES.items():
         assert f"`{field}`" in text
         assert "id" in names or field != "id"
