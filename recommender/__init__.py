@@ -24,6 +24,7 @@ The way of the data, which is the way of the imports:
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
     store.py                    the one durable truth: an SQLite file
+    integrity.py                everything in an index compared with everything else in it
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
     gold.py                     a truth of the site's own: story labels or judged pairs
     baselines.py                the latest, TF-IDF and chance, over the same articles

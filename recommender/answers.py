@@ -267,3 +267,19 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One kind of damage in an index."""
+
+    kind: str
+    """What is wrong, in words."""
+    count: int
+    """How often, 1 or more."""
+    example: str
+    """The first thing it is wrong with: an id, a row, or what SQLite says."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as in the `check` JSON."""
+        return {"kind": self.kind, "count": self.count, "example": self.example}

@@ -19,12 +19,13 @@ from recommender.drawing import (
     evaluation_table,
     explanation_lines,
     fact_lines,
+    finding_line,
     list_lines,
     thread_table,
     timeline,
     tuning_lines,
 )
-from recommender.errors import UnknownThreadError, UnreadableSourceError
+from recommender.errors import IndexUnusableError, UnknownThreadError, UnreadableSourceError
 from recommender.shell import Command, Commands, ink, json_line, print_lines, remember_debug, say
 
 if TYPE_CHECKING:
@@ -370,6 +371,26 @@ def info(
     """Print counts, model, sizes and versions of an index."""
     facts = Recommender.open(index).info()
     print_lines([json_line(facts)] if as_json else fact_lines(facts))
+
+
+@app.command(cls=Command, epilog=_examples("recommender check", "recommender check --json --index /srv/news/index"))
+def check(
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Compare all that an index holds with all else that it holds.
+
+    One line for each kind of damage, and exit code 4; a sound index is exit code 0 and nothing on stdout. It only reads, may
+    run at any time, and takes about as long as loading the archive.
+    """
+    found = Recommender.open(index).check()
+    print_lines(json_line(one.to_json()) if as_json else finding_line(one) for one in found)
+    if found:
+        raise typer.Exit(IndexUnusableError.exit_code)
+    if not quiet:
+        say(f"{index} is sound")
 
 
 @app.command(

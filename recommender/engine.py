@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import Evaluation, Explanation, Profile, Related, RelatedList, StoryThread, Tuning
+from recommender.answers import Evaluation, Explanation, Finding, Profile, Related, RelatedList, StoryThread, Tuning
 from recommender.errors import UnknownArticleError, UnknownThreadError
 from recommender.store import MANIFEST, Store
 
@@ -215,6 +216,13 @@ class Recommender:
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""
         return self._store().info()
+
+    def check(self) -> list[Finding]:
+        """What does not fit together in this index, a kind at a time; empty where it is sound."""
+        from recommender.integrity import check
+
+        with contextlib.closing(Store.open(self._folder)) as store:
+            return check(store)
 
     def __contains__(self, article_id: str) -> bool:
         return self._store().row_of(article_id) is not None

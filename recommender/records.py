@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,18 +80,33 @@ def write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
 
 def articles_of(store: Store) -> Iterator[Article]:
     """The articles as they were given, in the order of their rows."""
-    for article_id, url, published, section, language, others, given in store.query(
-        "SELECT a.id, a.url, a.published, a.section, a.language, a.others, b.body"
-        " FROM articles a JOIN bodies b USING (row) ORDER BY a.row"
-    ):
-        title, body = json.loads(zlib.decompress(given))
-        more = json.loads(others)
-        yield Article(
-            id=article_id, title=title, body=body, url=url, section=section, language=language,
-            published=datetime.fromisoformat(published) if published else None,
-            updated=datetime.fromisoformat(more["updated"]) if more["updated"] else None,
-            authors=tuple(more["authors"]), tags=tuple(more["tags"]), image=more["image"],
-        )  # fmt: skip
+    for _, article in stored_articles(store):
+        yield article
+
+
+ARTICLE = (
+    "SELECT a.row, a.id, a.url, a.published, a.section, a.language, a.others, b.body FROM articles a JOIN bodies b USING (row)"
+)
+"""What `article_of` takes."""
+
+
+def stored_articles(store: Store) -> Iterator[tuple[int, Article]]:
+    """(row, the article as it was given), in the order of the rows."""
+    for found in store.query(f"{ARTICLE} ORDER BY a.row"):
+        yield int(found[0]), article_of(found)
+
+
+def article_of(found: tuple[Any, ...]) -> Article:
+    """The article in a row of the query ARTICLE; where that is damaged, zlib.error, ValueError, TypeError or KeyError."""
+    _, article_id, url, published, section, language, others, given = found
+    title, body = json.loads(zlib.decompress(given))
+    more = json.loads(others)
+    return Article(
+        id=article_id, title=title, body=body, url=url, section=section, language=language,
+        published=datetime.fromisoformat(published) if published else None,
+        updated=datetime.fromisoformat(more["updated"]) if more["updated"] else None,
+        authors=tuple(more["authors"]), tags=tuple(more["tags"]), image=more["image"],
+    )  # fmt: skip
 
 
 def write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64]) -> None:

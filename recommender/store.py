@@ -14,6 +14,7 @@ import json
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -114,7 +115,24 @@ class Store:
             with self.lock:
                 return self.db.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise IndexUnusableError(str(self.folder), f"damaged ({error})", "build it again with `recommender build`") from error
+            raise damaged(self.folder, error) from error
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All queries in the block see the index as of one moment, whatever is committed meanwhile; may be nested.
+
+        Other threads that share this store wait: not for long work.
+        """
+        with self.lock:
+            if self.db.in_transaction:
+                yield
+                return
+            self.db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(sqlite3.DatabaseError):  # nothing was written that could be lost
+                    self.db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -291,8 +309,23 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
     except sqlite3.DatabaseError as error:
-        raise IndexUnusableError(str(folder), f"damaged ({error})", "build it again with `recommender build`") from error
+        raise damaged(folder, error) from error
     return connection
+
+
+def damaged(folder: Path, error: Exception) -> IndexUnusableError:
+    """What to say of an index whose file holds what no index holds."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return IndexUnusableError(str(folder), f"damaged ({said})", "build it again with `recommender build`")
+
+
+@contextlib.contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Around what only reads stored rows and makes values of them: whatever they fail to be is an IndexUnusableError."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError, LookupError, OverflowError) as error:
+        raise damaged(folder, error) from error
 
 
 @contextlib.contextmanager
