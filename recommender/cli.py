@@ -393,6 +393,53 @@ def check(
         say(f"{index} is sound")
 
 
+@app.command(cls=Command, epilog=_examples("recommender compact", "recommender remove a17 && recommender compact"))
+def compact(index: IndexOption = DEFAULT_INDEX, quiet: QuietOption = False, debug: DebugOption = False) -> None:
+    """Leave no trace of what was removed, and give back its room.
+
+    The index is written anew: neither ids nor words of removed articles stand in any of its files then. Readers see the old
+    one until the new one is complete.
+    """
+    before, after = Recommender.open(index).compact()
+    if not quiet:
+        say(f"compacted {index}: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
+
+
+@app.command(cls=Command, epilog=_examples("recommender backup news.backup", "recommender backup /mnt/safe/$(date +%F).backup"))
+def backup(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="Where to write it.")],
+    index: IndexOption = DEFAULT_INDEX,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Write the index to one file, with checksums.
+
+    It is the index as of one moment, whoever reads or writes meanwhile. A file that is there is replaced when the new one is
+    complete.
+    """
+    size = Recommender.open(index).backup(file)
+    if not quiet:
+        say(f"wrote {file}: {size / 1e6:.1f} MB")
+
+
+@app.command(
+    cls=Command, epilog=_examples("recommender restore news.backup", "recommender restore news.backup --index elsewhere")
+)
+def restore(
+    file: Annotated[Path, typer.Argument(metavar="FILE", show_default=False, help="What `backup` has written.")],
+    index: IndexOption = DEFAULT_INDEX,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make the index of a backup, or replace one by it.
+
+    The whole file is checked first; one that is damaged, or of a newer format, changes nothing.
+    """
+    facts = Recommender.restore(file, index).info()
+    if not quiet:
+        say(f"restored {index}: {facts['articles']:,} articles, {facts['threads']:,} threads")
+
+
 @app.command(
     cls=Command,
     epilog=_examples("recommender demo", "recommender demo --index artifacts/demo      leaves an index to play with"),

@@ -224,6 +224,28 @@ class Recommender:
         with contextlib.closing(Store.open(self._folder)) as store:
             return check(store)
 
+    def compact(self) -> tuple[int, int]:
+        """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after)."""
+        from recommender import compaction, writing
+
+        return compaction.compact(self._folder, writing.WriteOptions(device=self._device))
+
+    def backup(self, file: str | os.PathLike[str]) -> int:
+        """Write the index as of this moment to one file, whoever reads or writes meanwhile; its size in bytes."""
+        from recommender import backups
+
+        return backups.backup(self._folder, Path(file))
+
+    @classmethod
+    def restore(
+        cls, file: str | os.PathLike[str], index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None
+    ) -> Recommender:
+        """The index that a backup holds, in place of one that is there; BackupError, and no change, where it is not whole."""
+        from recommender import backups, writing
+
+        backups.restore(Path(file), Path(index), writing.WriteOptions(device=device))
+        return cls.open(index, device=device)
+
     def __contains__(self, article_id: str) -> bool:
         return self._store().row_of(article_id) is not None
 

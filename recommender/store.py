@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import threading
 import zlib
@@ -117,6 +118,11 @@ class Store:
         except sqlite3.DatabaseError as error:
             raise damaged(self.folder, error) from error
 
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
+        with unreadable(self.folder):
+            yield from self.db.execute(sql)
+
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:
         """All queries in the block see the index as of one moment, whatever is committed meanwhile; may be nested.
@@ -145,6 +151,14 @@ class Store:
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
+
+    def copy_to(self, file: Path) -> None:
+        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile."""
+        with self.lock, unreadable(self.folder), contextlib.closing(sqlite3.connect(file)) as target:
+            self.db.backup(target)
+            said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if said != "ok":
+                raise ValueError(said)
 
     def row_of(self, article_id: str) -> int | None:
         """The number of an article in this store."""
@@ -328,29 +342,45 @@ def unreadable(folder: Path) -> Iterator[None]:
         raise damaged(folder, error) from error
 
 
+def verify(folder: Path, manifest: dict[str, Any]) -> None:
+    """IndexUnusableError where the file that a manifest names is not a store with our tables and nothing else."""
+    with contextlib.closing(Store(folder, manifest, _connect(folder, folder / str(manifest["store"]), write=True))) as store:
+        found = {name for (name,) in store.query("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")}
+        if found != set(re.findall(r"^CREATE (?:TABLE|INDEX) (\w+)", SCHEMA, re.MULTILINE)):
+            raise damaged(folder, ValueError("its tables are not those of an index"))
+
+
 @contextlib.contextmanager
 def replacement(folder: Path) -> Iterator[Store]:
     """A new, empty store beside the one that counts; it takes its place when the block ends, and is gone if the block fails."""
+    with successor(folder) as (file, manifest):
+        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.executescript(SCHEMA)
+            connection.execute("BEGIN")
+            yield Store(folder, manifest, connection)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def successor(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(a file to write a store to, its manifest to complete); they count when the block ends, and are gone if it fails."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"store-{os.urandom(6).hex()}.sqlite"
     file = folder / name
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    store = Store(folder, {"format": FORMAT, "store": name}, connection)
+    manifest: dict[str, Any] = {"format": FORMAT, "store": name}
     with contextlib.suppress(IndexUnusableError):  # without a manifest to trust nothing is known to be a leftover
         _forget_all_but(folder, {name, str(read_manifest(folder)["store"])})  # of a build that was killed
     try:
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(SCHEMA)
-        connection.execute("BEGIN")
-        yield store
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
+        yield file, manifest
         _sync(file)
-        _publish(folder, store.manifest)
+        _publish(folder, manifest)
     except BaseException:
-        connection.close()
         _forget(file)
         raise
     _forget_all_but(folder, {name})

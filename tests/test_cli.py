@@ -526,7 +526,10 @@ def test_help_has_examples_for_every_command() -> None:
     top = run("--help")
     assert (top.code, top.err) == (0, "")
     names = re.findall(r"^  (\w+)  ", top.out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
-    assert names == ["build", "add", "remove", "related", "threads", "thread", "explain", "evaluate", "tune", "info", "demo"]
+    assert names == [
+        *("build", "add", "remove", "related", "threads", "thread", "explain", "evaluate", "tune", "info"),
+        *("check", "compact", "backup", "restore", "demo"),
+    ]
     for name in names:
         shown = run(name, "--help").out
         assert f"recommender {name}" in shown.split("Examples:")[1]
