@@ -283,3 +283,21 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """The finding as in the `check` JSON."""
         return {"kind": self.kind, "count": self.count, "example": self.example}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What `repair` has saved of an index."""
+
+    saved: int
+    """Articles of the index now."""
+    lost: int
+    """Articles that could not be read whole."""
+    lost_ids: tuple[str, ...]
+    """Those of them whose ids could be read."""
+    kept: str | None
+    """The name that the damaged file has in the folder now; None where the index was sound and nothing was changed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as in the `repair` JSON."""
+        return {"saved": self.saved, "lost": self.lost, "lost_ids": list(self.lost_ids), "kept": self.kept}

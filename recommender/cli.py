@@ -440,6 +440,30 @@ def restore(
         say(f"restored {index}: {facts['articles']:,} articles, {facts['threads']:,} threads")
 
 
+@app.command(cls=Command, epilog=_examples("recommender repair", "recommender repair > lost.txt      the ids to add again"))
+def repair(
+    index: IndexOption = DEFAULT_INDEX,
+    as_json: JsonOption = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Save what can be saved of a damaged index.
+
+    A new index is made of the articles that can be read whole; threads keep their ids. The ids of those that are lost go to
+    stdout, one a line: `add` brings them back. The damaged file stays in the folder, named *.damaged. A sound index is left
+    as it is.
+    """
+    with _at_work(quiet) as (notice, progress):
+        done = Recommender.repair(index, device=device, notice=notice, progress=progress)
+    print_lines([json_line(done.to_json())] if as_json else done.lost_ids)
+    if done.kept is None:
+        notice(f"{index} is sound; nothing was changed")
+    else:
+        unnamed = f", {done.lost - len(done.lost_ids):,} of them without a name" if done.lost > len(done.lost_ids) else ""
+        notice(f"saved {done.saved:,} articles, lost {done.lost:,}{unnamed}; the damaged file is {index / done.kept}")
+
+
 @app.command(
     cls=Command,
     epilog=_examples("recommender demo", "recommender demo --index artifacts/demo      leaves an index to play with"),

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import Evaluation, Explanation, Finding, Profile, Related, RelatedList, StoryThread, Tuning
+from recommender.answers import Evaluation, Explanation, Finding, Profile, Related, RelatedList, Repaired, StoryThread, Tuning
 from recommender.errors import UnknownArticleError, UnknownThreadError
 from recommender.store import MANIFEST, Store
 
@@ -245,6 +245,20 @@ class Recommender:
 
         backups.restore(Path(file), Path(index), writing.WriteOptions(device=device))
         return cls.open(index, device=device)
+
+    @classmethod
+    def repair(
+        cls,
+        index: str | os.PathLike[str] = "artifacts/index",
+        *,
+        device: str | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Repaired:
+        """Make a new index of what can be read of a damaged one, which is kept aside; a sound one is left as it is."""
+        from recommender import repairing, writing
+
+        return repairing.repair(Path(index), writing.WriteOptions(device=device, notice=notice, stage=progress))
 
     def __contains__(self, article_id: str) -> bool:
         return self._store().row_of(article_id) is not None

@@ -106,6 +106,13 @@ class Store:
                 return cls(path, manifest, _connect(path, file, write=write))
         raise IndexUnusableError(str(path), f"its file {manifest['store']} is missing", "build it again with `recommender build`")
 
+    @classmethod
+    def damaged(cls, folder: Path, name: str) -> Store:
+        """A file of the folder, opened for reading whatever is wrong with it; any query may then be an IndexUnusableError."""
+        address = f"{(folder / name).absolute().as_uri()}?mode=ro"
+        with unreadable(folder):
+            return cls(folder, {"store": name}, sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False))
+
     def close(self) -> None:
         """Close the file; the store is of no use afterwards."""
         self.db.close()
@@ -122,6 +129,13 @@ class Store:
         """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
         with unreadable(self.folder):
             yield from self.db.execute(sql)
+
+    def readable_rows(self, sql: str) -> list[Any]:
+        """The rows of a query up to the first that cannot be read."""
+        found: list[Any] = []
+        with contextlib.suppress(IndexUnusableError):
+            found.extend(self.rows(sql))
+        return found
 
     @contextlib.contextmanager
     def snapshot(self) -> Iterator[None]:

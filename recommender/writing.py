@@ -112,12 +112,12 @@ def build(
         previous, tuned = _known_before(folder)
         if tuned and weights is None:
             options.notice("the index had weights of its own; the new one has the shipped ones (--weights FILE keeps yours)")
-        settings = _Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
+        settings = Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
         return _replaced(articles, folder, settings, previous, options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
+class Settings:
     """What the user has chosen of an index; it comes along when the index is made anew."""
 
     model: str
@@ -126,7 +126,12 @@ class _Settings:
     """Sections whose articles do not age."""
 
 
-def _replaced(articles: Iterable[Article], folder: Path, settings: _Settings, previous: Former, options: WriteOptions) -> Written:
+def rebuild(articles: Iterable[Article], folder: Path, settings: Settings, previous: Former, options: WriteOptions) -> Written:
+    """As `build`, with these settings and threads, for who holds `sole_writer` already."""
+    return _replaced(articles, folder, settings, previous, options)
+
+
+def _replaced(articles: Iterable[Article], folder: Path, settings: Settings, previous: Former, options: WriteOptions) -> Written:
     """A whole new index of these articles in place of the old; threads keep the ids of the `previous` ones."""
     with replacement(folder) as store:
         taken = _take_in(store.db, articles, options)
@@ -181,10 +186,10 @@ OUTGROWN_AT_MOST = 20_000
 """Articles above which that is left to the next build: it would hold up an `add` for minutes."""
 
 
-def _settings_of(store: Store) -> _Settings:
+def _settings_of(store: Store) -> Settings:
     meta = dict(store.query("SELECT key, value FROM meta"))
     weights = weights_of(store, meta.get("weights"))
-    return _Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
+    return Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
 
 
 def _is_outgrown(store: Store, articles: int) -> bool:
@@ -271,7 +276,7 @@ def _say_twice(twice: int, options: WriteOptions) -> None:
         options.notice(f"{rows}; the later row counts")
 
 
-def _fitted(taken: _Taken, settings: _Settings, options: WriteOptions) -> Archive:
+def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
     total = len(taken.titles)
     encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)

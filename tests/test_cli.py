@@ -528,7 +528,7 @@ def test_help_has_examples_for_every_command() -> None:
     names = re.findall(r"^  (\w+)  ", top.out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
     assert names == [
         *("build", "add", "remove", "related", "threads", "thread", "explain", "evaluate", "tune", "info"),
-        *("check", "compact", "backup", "restore", "demo"),
+        *("check", "compact", "backup", "restore", "repair", "demo"),
     ]
     for name in names:
         shown = run(name, "--help").out
