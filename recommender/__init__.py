@@ -28,6 +28,10 @@ The way of the data, which is the way of the imports:
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
     store.py                    the one durable truth: an SQLite file
+    integrity.py                everything in an index compared with everything else in it
+    compaction.py               an index made anew of its own rows, without a trace of what was removed
+    backups.py                  an index in one checked file, and back
+    repairing.py                what can be saved of a damaged index
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
     gold.py                     a truth of the site's own: story labels or judged pairs
     baselines.py                the latest, TF-IDF and chance, over the same articles

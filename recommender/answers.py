@@ -317,3 +317,37 @@ def _mean(values: tuple[float | None, ...]) -> float | None:
 
 def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One kind of damage in an index."""
+
+    kind: str
+    """What is wrong, in words."""
+    count: int
+    """How often, 1 or more."""
+    example: str
+    """The first thing it is wrong with: an id, a row, or what SQLite says."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The finding as in the `check` JSON."""
+        return {"kind": self.kind, "count": self.count, "example": self.example}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What `repair` has saved of an index."""
+
+    saved: int
+    """Articles of the index now."""
+    lost: int
+    """Articles that could not be read whole."""
+    lost_ids: tuple[str, ...]
+    """Those of them whose ids could be read."""
+    kept: str | None
+    """The name that the damaged file has in the folder now; None where the index was sound and nothing was changed."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The result as in the `repair` JSON."""
+        return {"saved": self.saved, "lost": self.lost, "lost_ids": list(self.lost_ids), "kept": self.kept}

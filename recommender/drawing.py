@@ -11,6 +11,7 @@ from recommender.answers import (
     Evaluation,
     Explanation,
     Figure,
+    Finding,
     HeldOut,
     Outcome,
     Related,
@@ -210,6 +211,11 @@ def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     wide = max(map(len, facts), default=0)
     for name, value in facts.items():
         yield f"{name.replace('_', ' '):{wide}}  {'none' if value is None else _readable(name, value)}"
+
+
+def finding_line(found: Finding) -> str:
+    """What is wrong, how often, and the first example."""
+    return f"{found.kind}: {found.count:,}, first {clean(found.example)}"
 
 
 def _readable(name: str, value: object) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
@@ -13,9 +14,11 @@ from recommender.answers import (
     Comparison,
     Evaluation,
     Explanation,
+    Finding,
     Profile,
     Related,
     RelatedList,
+    Repaired,
     StoryThread,
     ThreadChange,
     Tuning,
@@ -299,6 +302,49 @@ class Recommender:
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""
         return self._store().info()
+
+    def check(self) -> list[Finding]:
+        """What does not fit together in this index, a kind at a time; empty where it is sound."""
+        from recommender.integrity import check
+
+        with contextlib.closing(Store.open(self._folder)) as store:
+            return check(store)
+
+    def compact(self) -> tuple[int, int]:
+        """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after)."""
+        from recommender import compaction, writing
+
+        return compaction.compact(self._folder, writing.WriteOptions(device=self._device))
+
+    def backup(self, file: str | os.PathLike[str]) -> int:
+        """Write the index as of this moment to one file, whoever reads or writes meanwhile; its size in bytes."""
+        from recommender import backups
+
+        return backups.backup(self._folder, Path(file))
+
+    @classmethod
+    def restore(
+        cls, file: str | os.PathLike[str], index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None
+    ) -> Recommender:
+        """The index that a backup holds, in place of one that is there; BackupError, and no change, where it is not whole."""
+        from recommender import backups, writing
+
+        backups.restore(Path(file), Path(index), writing.WriteOptions(device=device))
+        return cls.open(index, device=device)
+
+    @classmethod
+    def repair(
+        cls,
+        index: str | os.PathLike[str] = "artifacts/index",
+        *,
+        device: str | None = None,
+        notice: Callable[[str], None] = lambda message: None,
+        progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
+    ) -> Repaired:
+        """Make a new index of what can be read of a damaged one, which is kept aside; a sound one is left as it is."""
+        from recommender import repairing, writing
+
+        return repairing.repair(Path(index), writing.WriteOptions(device=device, notice=notice, stage=progress))
 
     def __contains__(self, article_id: str) -> bool:
         return self._store().row_of(article_id) is not None

@@ -118,3 +118,11 @@ class WriteFailedError(RecommenderError):
 
 class EncoderError(RecommenderError):
     """An encoder cannot be loaded, or is not the one that the index was built with."""
+
+
+class BackupError(RecommenderError):
+    """A backup cannot be written, or is none, damaged or of another format version; nothing was changed."""
+
+    def __init__(self, file: str, reason: str, remedy: str) -> None:
+        super().__init__(f"backup {file}: {reason}; nothing was changed; {remedy}")
+        self.file = file

@@ -7,7 +7,7 @@ import sqlite3
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,24 +49,28 @@ class Former(NamedTuple):
     """(id of a thread that was merged, id of the thread that goes on)."""
     changes: Sequence[tuple[object, ...]]
     """The rows of the log."""
+    rules: Sequence[tuple[int, str]]
+    """The rows of editors' rules."""
 
 
-NOTHING = Former({}, {}, {}, (), ())
+NOTHING = Former({}, {}, {}, (), (), ())
 
 
 def former_of(store: Store, *, with_history: bool = False) -> Former:
-    """The threads of a store as they are now; their redirects and log where these are to be carried to another store."""
+    """The threads of a store as they are now; redirects, log and rules too where they are to be carried to another store."""
     return Former(
         threads=dict(store.query("SELECT a.id, t.id FROM articles a JOIN threads t ON t.number = a.thread")),
         leads=dict(store.query("SELECT t.id, a.id FROM threads t JOIN articles a ON a.row = t.lead")),
         labels=dict(store.query("SELECT id, label FROM threads")),
         redirects=store.query("SELECT former, thread FROM redirects") if with_history else (),
         changes=store.query("SELECT * FROM changes ORDER BY number") if with_history else (),
+        rules=store.query("SELECT number, rule FROM rules ORDER BY number") if with_history else (),
     )
 
 
 def write_history(db: sqlite3.Connection, former: Former) -> None:
-    """Redirects and log as they were."""
+    """Redirects, log and rules as they were."""
+    db.executemany("INSERT INTO rules (number, rule) VALUES (?, ?)", former.rules)
     db.executemany("INSERT INTO redirects VALUES (?, ?)", former.redirects)
     db.executemany("INSERT INTO changes VALUES (?, ?, ?, ?, ?, ?, ?)", former.changes)
 
@@ -134,18 +138,33 @@ def texts_of(db: sqlite3.Connection, row: int) -> tuple[str, str]:
 
 def articles_of(store: Store) -> Iterator[Article]:
     """The articles as they were given, in the order of their rows."""
-    for article_id, url, published, section, language, others, given in store.query(
-        "SELECT a.id, a.url, a.published, a.section, a.language, a.others, b.body"
-        " FROM articles a JOIN bodies b USING (row) ORDER BY a.row"
-    ):
-        title, body = json.loads(zlib.decompress(given))
-        more = json.loads(others)
-        yield Article(
-            id=article_id, title=title, body=body, url=url, section=section, language=language,
-            published=datetime.fromisoformat(published) if published else None,
-            updated=datetime.fromisoformat(more["updated"]) if more["updated"] else None,
-            authors=tuple(more["authors"]), tags=tuple(more["tags"]), image=more["image"],
-        )  # fmt: skip
+    for _, article in stored_articles(store):
+        yield article
+
+
+ARTICLE = (
+    "SELECT a.row, a.id, a.url, a.published, a.section, a.language, a.others, b.body FROM articles a JOIN bodies b USING (row)"
+)
+"""What `article_of` takes."""
+
+
+def stored_articles(store: Store) -> Iterator[tuple[int, Article]]:
+    """(row, the article as it was given), in the order of the rows."""
+    for found in store.query(f"{ARTICLE} ORDER BY a.row"):
+        yield int(found[0]), article_of(found)
+
+
+def article_of(found: tuple[Any, ...]) -> Article:
+    """The article in a row of the query ARTICLE; where that is damaged, zlib.error, ValueError, TypeError or KeyError."""
+    _, article_id, url, published, section, language, others, given = found
+    title, body = json.loads(zlib.decompress(given))
+    more = json.loads(others)
+    return Article(
+        id=article_id, title=title, body=body, url=url, section=section, language=language,
+        published=datetime.fromisoformat(published) if published else None,
+        updated=datetime.fromisoformat(more["updated"]) if more["updated"] else None,
+        authors=tuple(more["authors"]), tags=tuple(more["tags"]), image=more["image"],
+    )  # fmt: skip
 
 
 def write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64]) -> None:

@@ -1,17 +1,15 @@
-"""The rules of editors in the store: kept, entered, dropped, carried over, and what they ask of its archive."""
+"""The rules of editors in the store: kept, entered, dropped, and what they ask of its archive."""
 
 from __future__ import annotations
 
-import contextlib
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from recommender.errors import InvalidRuleError, RecommenderError, UnknownRuleError
+from recommender.errors import InvalidRuleError, UnknownRuleError
 from recommender.pipeline.rules import Rule, contradict, parse_rules
-from recommender.store import MANIFEST, Store
+from recommender.store import Store
 
 if TYPE_CHECKING:
     from recommender.archive import Archive
@@ -118,18 +116,6 @@ def take_in(store: Store, text: str, source: str, *, instead: bool) -> set[str]:
     if list(former.values()) == rules:
         return set()
     return {article for rule in (*former.values(), *rules) for article in rule.articles}
-
-
-def carry_over(folder: Path, store: Store, notice: Callable[[str], None]) -> None:
-    """Give a new store the rules of the index that it will replace, if there is one."""
-    try:
-        with contextlib.closing(Store.open(folder)) as former:
-            rows = _rows(former)
-    except RecommenderError as error:
-        if (folder / MANIFEST).exists():
-            notice(f"if the index had rules of editors, they could not be carried over: {error}")
-        return
-    store.db.executemany("INSERT INTO rules (number, rule) VALUES (?, ?)", rows)
 
 
 def waiting(kept: Iterable[KeptRule]) -> list[str]:

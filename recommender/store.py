@@ -12,8 +12,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -104,6 +106,13 @@ class Store:
                 return cls(path, manifest, _connect(path, file, write=write))
         raise IndexUnusableError(str(path), f"its file {manifest['store']} is missing", "build it again with `recommender build`")
 
+    @classmethod
+    def damaged(cls, folder: Path, name: str) -> Store:
+        """A file of the folder, opened for reading whatever is wrong with it; any query may then be an IndexUnusableError."""
+        address = f"{(folder / name).absolute().as_uri()}?mode=ro"
+        with unreadable(folder):
+            return cls(folder, {"store": name}, sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False))
+
     def close(self) -> None:
         """Close the file; the store is of no use afterwards."""
         self.db.close()
@@ -114,7 +123,36 @@ class Store:
             with self.lock:
                 return self.db.execute(sql, values).fetchall()
         except sqlite3.DatabaseError as error:
-            raise IndexUnusableError(str(self.folder), f"damaged ({error})", "build it again with `recommender build`") from error
+            raise damaged(self.folder, error) from error
+
+    def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
+        """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
+        with unreadable(self.folder):
+            yield from self.db.execute(sql)
+
+    def readable_rows(self, sql: str) -> list[Any]:
+        """The rows of a query up to the first that cannot be read."""
+        found: list[Any] = []
+        with contextlib.suppress(IndexUnusableError):
+            found.extend(self.rows(sql))
+        return found
+
+    @contextlib.contextmanager
+    def snapshot(self) -> Iterator[None]:
+        """All queries in the block see the index as of one moment, whatever is committed meanwhile; may be nested.
+
+        Other threads that share this store wait: not for long work.
+        """
+        with self.lock:
+            if self.db.in_transaction:
+                yield
+                return
+            self.db.execute("BEGIN")
+            try:
+                yield
+            finally:
+                with contextlib.suppress(sqlite3.DatabaseError):  # nothing was written that could be lost
+                    self.db.execute("ROLLBACK")
 
     @contextlib.contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
@@ -127,6 +165,14 @@ class Store:
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
+
+    def copy_to(self, file: Path) -> None:
+        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile."""
+        with self.lock, unreadable(self.folder), contextlib.closing(sqlite3.connect(file)) as target:
+            self.db.backup(target)
+            said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if said != "ok":
+                raise ValueError(said)
 
     def row_of(self, article_id: str) -> int | None:
         """The number of an article in this store."""
@@ -316,33 +362,64 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
     except sqlite3.DatabaseError as error:
-        raise IndexUnusableError(str(folder), f"damaged ({error})", "build it again with `recommender build`") from error
+        raise damaged(folder, error) from error
     return connection
+
+
+def damaged(folder: Path, error: Exception) -> IndexUnusableError:
+    """What to say of an index whose file holds what no index holds."""
+    said = " ".join(str(error).split()) or type(error).__name__
+    return IndexUnusableError(str(folder), f"damaged ({said})", "build it again with `recommender build`")
+
+
+@contextlib.contextmanager
+def unreadable(folder: Path) -> Iterator[None]:
+    """Around what only reads stored rows and makes values of them: whatever they fail to be is an IndexUnusableError."""
+    try:
+        yield
+    except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError, LookupError, OverflowError) as error:
+        raise damaged(folder, error) from error
+
+
+def verify(folder: Path, manifest: dict[str, Any]) -> None:
+    """IndexUnusableError where the file that a manifest names is not a store with our tables and nothing else."""
+    with contextlib.closing(Store(folder, manifest, _connect(folder, folder / str(manifest["store"]), write=True))) as store:
+        found = {name for (name,) in store.query("SELECT name FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'")}
+        if found != set(re.findall(r"^CREATE (?:TABLE|INDEX) (\w+)", SCHEMA, re.MULTILINE)):
+            raise damaged(folder, ValueError("its tables are not those of an index"))
 
 
 @contextlib.contextmanager
 def replacement(folder: Path) -> Iterator[Store]:
     """A new, empty store beside the one that counts; it takes its place when the block ends, and is gone if the block fails."""
+    with successor(folder) as (file, manifest):
+        connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.executescript(SCHEMA)
+            connection.execute("BEGIN")
+            yield Store(folder, manifest, connection)
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+        finally:
+            connection.close()
+
+
+@contextlib.contextmanager
+def successor(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
+    """(a file to write a store to, its manifest to complete); they count when the block ends, and are gone if it fails."""
     folder.mkdir(parents=True, exist_ok=True)
     name = f"store-{os.urandom(6).hex()}.sqlite"
     file = folder / name
-    connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-    store = Store(folder, {"format": FORMAT, "store": name}, connection)
+    manifest: dict[str, Any] = {"format": FORMAT, "store": name}
     with contextlib.suppress(IndexUnusableError):  # without a manifest to trust nothing is known to be a leftover
         _forget_all_but(folder, {name, str(read_manifest(folder)["store"])})  # of a build that was killed
     try:
-        connection.execute("PRAGMA journal_mode = OFF")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.executescript(SCHEMA)
-        connection.execute("BEGIN")
-        yield store
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.close()
+        yield file, manifest
         _sync(file)
-        _publish(folder, store.manifest)
+        _publish(folder, manifest)
     except BaseException:
-        connection.close()
         _forget(file)
         raise
     _forget_all_but(folder, {name})

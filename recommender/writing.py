@@ -44,9 +44,8 @@ from recommender.records import (
     write_meta,
     write_weights,
 )
-from recommender.rulebook import carry_over
 from recommender.sidebars import write_lists
-from recommender.store import CACHE, Store, read_manifest, replacement
+from recommender.store import CACHE, MANIFEST, Store, read_manifest, replacement
 from recommender.stories import write_threads
 
 LOCK = "writer.lock"
@@ -114,11 +113,11 @@ def build(
     whose articles do not age.
     """
     with sole_writer(folder, options):
-        previous, tuned = _known_before(folder)
+        previous, tuned = _known_before(folder, options)
         if tuned and weights is None:
             options.notice("the index had weights of its own; the new one has the shipped ones (--weights FILE keeps yours)")
-        settings = _Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
-        return _replaced(articles, folder, settings, previous, options)
+        settings = Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
+        return replaced(articles, folder, settings, previous, options)
 
 
 def rebuild(folder: Path, to: Path, model: str | None, options: WriteOptions) -> Written:
@@ -127,11 +126,11 @@ def rebuild(folder: Path, to: Path, model: str | None, options: WriteOptions) ->
     with sole_writer(to, options), contextlib.closing(Store.open(folder)) as store:
         settings = _settings_of(store)
         settings = replace(settings, model=settings.model if model is None else model)
-        return _replaced(articles_of(store), to, settings, former_of(store, with_history=True), options)
+        return replaced(articles_of(store), to, settings, former_of(store, with_history=True), options)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Settings:
+class Settings:
     """What the user has chosen of an index; it comes along when the index is made anew."""
 
     model: str
@@ -140,10 +139,9 @@ class _Settings:
     """Sections whose articles do not age."""
 
 
-def _replaced(articles: Iterable[Article], folder: Path, settings: _Settings, previous: Former, options: WriteOptions) -> Written:
-    """A whole new index of these articles in place of the old; threads keep the ids of the `previous` ones."""
+def replaced(articles: Iterable[Article], folder: Path, settings: Settings, previous: Former, options: WriteOptions) -> Written:
+    """A whole new index of these articles in place of the old, for who holds `sole_writer`; with what there was `previous`ly."""
     with replacement(folder) as store:
-        carry_over(folder, store, options.notice)
         taken = _take_in(store.db, articles, options)
         archive = _fitted(taken, settings, options)
         everything = np.arange(len(archive))
@@ -180,7 +178,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
         if _is_outgrown(store, len(known) + len(fresh)):
             newer = {a.id: a for a in changed}
             stored = (newer.get(a.id, a) for a in articles_of(store))
-            _replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store, with_history=True), options)
+            replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store, with_history=True), options)
         elif fresh or changed:
             with store.transaction():
                 archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
@@ -197,10 +195,10 @@ OUTGROWN_AT_MOST = 20_000
 """Articles above which that is left to the next build: it would hold up an `add` for minutes."""
 
 
-def _settings_of(store: Store) -> _Settings:
+def _settings_of(store: Store) -> Settings:
     meta = dict(store.query("SELECT key, value FROM meta"))
     weights = weights_of(store, meta.get("weights"))
-    return _Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
+    return Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
 
 
 def _is_outgrown(store: Store, articles: int) -> bool:
@@ -298,7 +296,7 @@ def _say_twice(twice: int, options: WriteOptions) -> None:
         options.notice(f"{rows}; the later row counts")
 
 
-def _fitted(taken: _Taken, settings: _Settings, options: WriteOptions) -> Archive:
+def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
     total = len(taken.titles)
     encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)
@@ -416,12 +414,16 @@ def _follow(
     )
 
 
-def _known_before(folder: Path) -> tuple[Former, bool]:
+def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:
     """Of the index that is about to be replaced: its threads, and whether its weights are tuned; none and False where no index
     can be read."""
-    with contextlib.suppress(RecommenderError), contextlib.closing(Store.open(folder)) as store:
-        return former_of(store, with_history=True), store.info()["weights"] == "tuned"
-    return NOTHING, False
+    try:
+        with contextlib.closing(Store.open(folder)) as store:
+            return former_of(store, with_history=True), bool(store.query("SELECT 1 FROM meta WHERE key = 'weights'"))
+    except RecommenderError as error:
+        if (folder / MANIFEST).exists():
+            options.notice(f"thread ids and rules of the index could not be carried over: {error}")
+        return NOTHING, False
 
 
 def _keep_cache(store: Store, archive: Archive) -> None:

@@ -346,7 +346,7 @@ def test_rules_that_cannot_be_carried_over_are_told_of(ruled: Recommender) -> No
         Recommender.open(ruled._folder)
     told: list[str] = []
     Recommender.build(ARTICLES, ruled._folder, notice=told.append)
-    assert any("rules of editors" in line for line in told)
+    assert any("rules of the index could not be carried over" in line for line in told)
 
 
 def run(engine: Recommender, *words: str, stdin: str | None = None) -> tuple[int, str, str]:

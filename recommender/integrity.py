@@ -1,0 +1,222 @@
+"""Compares all that an index holds with all else that it holds. Reads one snapshot of the store, changes and mends nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from hashlib import blake2b
+
+import numpy as np
+
+from recommender.answers import Finding
+from recommender.archive import unpacked
+from recommender.errors import RecommenderError
+from recommender.pipeline.content import content_hash, plain_title
+from recommender.pipeline.embedding import LSA
+from recommender.records import stored_articles
+from recommender.store import CACHE, RELATIONS, Store, unreadable
+
+BLOCK = 2_000
+"""Articles whose terms are unpacked at once."""
+
+ROUNDING = 1e-3
+"""Seconds by which the first and last instants of a thread may differ from those of its articles: they went through days."""
+
+
+def check(store: Store) -> list[Finding]:
+    """What does not fit together, a kind at a time; empty where the index is sound.
+
+    A part that cannot be read is a finding too; only an index that cannot be opened is an error.
+    """
+    found: list[Finding] = []
+    with store.snapshot():
+        for comparison in COMPARISONS:
+            try:
+                with unreadable(store.folder):
+                    found += [finding for finding in comparison(store) if finding.count]
+            except RecommenderError as error:
+                kind = f"cannot be read: {comparison.__name__.strip('_').replace('_', ' ')}"
+                found.append(Finding(kind=kind, count=1, example=str(error.__cause__ or error)))
+    return found
+
+
+def _file(store: Store) -> Iterator[Finding]:
+    said = [line for (line,) in store.query("PRAGMA integrity_check") if line != "ok"]
+    yield Finding(kind="SQLite finds the file damaged", count=len(said), example=" ".join(str(said[0]).split()) if said else "")
+
+
+def _rows_of_articles(store: Store) -> Iterator[Finding]:
+    for table in ("bodies", "vectors", "terms"):
+        lacking = f"SELECT id FROM articles WHERE row NOT IN (SELECT row FROM {table})"
+        yield _counted(store, f"article without a row in {table}", lacking)
+        yield _counted(store, f"row in {table} without an article", f"SELECT row FROM {table} EXCEPT SELECT row FROM articles")
+
+
+def _texts(store: Store) -> Iterator[Finding]:
+    ids: list[str] = []
+    titles: list[str] = []
+    for row, article in stored_articles(store):
+        ((digest, title, instant),) = store.query("SELECT hash, title, instant FROM articles WHERE row = ?", row)
+        published = article.published.timestamp() if article.published else None
+        if digest != content_hash(article):
+            ids.append(article.id)
+        if (title, instant) != (plain_title(article.title), published):
+            titles.append(article.id)
+    yield _listed("article that is not what came in", ids)
+    yield _listed("title or instant that is not that of the text", titles)
+
+
+def _vectors(store: Store) -> Iterator[Finding]:
+    dimensions = int(store.query("SELECT value FROM meta WHERE key = 'dimensions'")[0][0])
+    wrong = f"SELECT row FROM vectors WHERE typeof(vector) <> 'blob' OR length(vector) <> {2 * dimensions}"
+    yield _counted(store, "vector of another length", wrong)
+    strange = []
+    for row, vector in store.query(f"SELECT row, vector FROM vectors WHERE length(vector) = {2 * dimensions}"):
+        length = float(np.linalg.norm(np.frombuffer(vector, "<f2").astype(np.float64)))
+        if not (abs(length - 1) < 0.01 or length == 0):  # half precision rounds by a thousandth at most
+            strange.append(str(row))
+    yield _listed("vector that is not of length 1", strange)
+
+
+def _terms(store: Store) -> Iterator[Finding]:
+    numbers = "SELECT number FROM vocabulary WHERE number < 0 OR number >= (SELECT count(*) FROM vocabulary)"
+    yield _counted(store, "gap in the numbers of the vocabulary", numbers)
+    yield _counted(store, "term that stands twice", "SELECT term FROM vocabulary GROUP BY term HAVING count(*) > 1")
+    known = dict(store.query("SELECT number, articles FROM vocabulary"))
+    size = max(known, default=-1) + 1
+    holders = np.zeros(size, np.int64)
+    blobs = [counts for (counts,) in store.query("SELECT counts FROM terms ORDER BY row")]
+    for start in range(0, len(blobs), BLOCK):
+        counts = unpacked(blobs[start : start + BLOCK], size)
+        holders += np.bincount(counts.text.indices, minlength=size)
+    wrong = [str(number) for number, articles in known.items() if holders[number] != articles]
+    yield _listed("term counted in another number of articles than hold it", wrong)
+
+
+def _links(store: Store) -> Iterator[Finding]:
+    name = "l.row || ' and ' || l.other"
+    pair = "links l LEFT JOIN links m ON m.row = l.other AND m.other = l.row"
+    yield _counted(store, "link that stands on one side alone", f"SELECT {name} FROM {pair} WHERE m.row IS NULL")
+    differ = "m.score <> l.score OR m.same <> l.same"
+    yield _counted(store, "link with other values on its other side", f"SELECT {name} FROM {pair} WHERE {differ}")
+    twice = "(m.relation = 0) <> (l.relation = 0)"
+    yield _counted(store, "duplicate on one side alone", f"SELECT {name} FROM {pair} WHERE {twice}")
+    rows = "l.row NOT IN (SELECT row FROM articles) OR l.other NOT IN (SELECT row FROM articles) OR l.row = l.other"
+    yield _counted(store, "link of an article that is not there", f"SELECT {name} FROM links l WHERE {rows}")
+    outside = (
+        "typeof(score) <> 'real' OR typeof(same) <> 'real' OR score NOT BETWEEN 0 AND 1 OR same NOT BETWEEN 0 AND 1"
+        f" OR typeof(relation) <> 'integer' OR relation NOT BETWEEN 0 AND {len(RELATIONS) - 1}"
+    )
+    yield _counted(store, "link with a value that cannot be", f"SELECT {name} FROM links l WHERE {outside}")
+    ends = "links l JOIN articles a ON a.row = l.row JOIN articles b ON b.row = l.other"
+    unlike = "l.relation > 0 AND (l.relation = 1) <> (a.thread IS NOT NULL AND a.thread IS b.thread)"
+    yield _counted(store, "relation that the threads do not bear out", f"SELECT {name} FROM {ends} WHERE {unlike}")
+
+
+def _lists(store: Store) -> Iterator[Finding]:
+    for profile in ("similar", "sidebar"):
+        gaps = (
+            f"SELECT row FROM links WHERE {profile} IS NOT NULL GROUP BY row HAVING min({profile}) <> 0"
+            f" OR max({profile}) <> count(*) - 1 OR count(DISTINCT {profile}) <> count(*)"
+        )
+        yield _counted(store, f"list with a gap, {profile}", gaps)
+    shown = "(similar IS NOT NULL OR sidebar IS NOT NULL)"
+    untold = f"SELECT row FROM links WHERE {shown} AND NOT coalesce(json_valid(reasons), 0)"
+    yield _counted(store, "place in a list without reasons", untold)
+    pairs = "links l JOIN links m ON m.row = l.row AND m.similar = l.similar + 1"
+    order = f"SELECT l.row FROM {pairs} WHERE m.score > l.score"
+    yield _counted(store, "list out of order", order)
+
+
+def _threads(store: Store) -> Iterator[Finding]:
+    members: dict[int, list[tuple[int, float | None, int]]] = {}
+    for number, *member in store.query(
+        "SELECT thread, row, instant, position FROM articles WHERE thread IS NOT NULL ORDER BY thread, position"
+    ):
+        members.setdefault(number, []).append((member[0], member[1], member[2]))
+    threads = {
+        number: rest for number, *rest in store.query("SELECT number, id, lead, size, first_instant, last_instant FROM threads")
+    }
+    yield _listed("thread of articles that is not there", [str(number) for number in members if number not in threads])
+    faults: dict[str, list[str]] = {}
+    for number, (thread_id, lead, size, first, last) in threads.items():
+        for fault in _faults(members.get(number, []), lead, size, (first, last)):
+            faults.setdefault(fault, []).append(str(thread_id))
+    for kind, ids in faults.items():
+        yield _listed(kind, ids)
+    alone = "SELECT id FROM articles WHERE (thread IS NULL) <> (position IS NULL)"
+    yield _counted(store, "article with a place in no thread", alone)
+    told = "SELECT id FROM threads WHERE NOT json_valid(keywords) OR typeof(label) <> 'text'"
+    yield _counted(store, "thread whose words cannot be read", told)
+
+
+def _faults(
+    members: list[tuple[int, float | None, int]], lead: int, size: int, ends: tuple[float | None, float | None]
+) -> Iterator[str]:
+    """What is wrong with one thread; its members are (row, instant, position) by position."""
+    if len(members) < 2:
+        yield "thread of fewer than two articles"
+    if size != len(members):
+        yield "thread of another size than it says"
+    if lead not in [row for row, _, _ in members]:
+        yield "thread whose lead is not in it"
+    if [position for _, _, position in members] != list(range(1, len(members) + 1)):
+        yield "thread with a gap in its positions"
+    if members != sorted(members, key=lambda member: (member[1] is None, member[1] or 0.0, member[0])):
+        yield "thread that is not in the order of time"
+    instants = [instant for _, instant, _ in members if instant is not None]
+    expected = (instants[0], instants[-1]) if instants else (None, None)
+    for given, wanted in zip(ends, expected, strict=True):
+        if (given is None) != (wanted is None) or not math.isclose(given or 0, wanted or 0, rel_tol=0, abs_tol=ROUNDING):
+            yield "thread whose first or last instant is not that of its articles"
+            return
+
+
+def _redirects(store: Store) -> Iterator[Finding]:
+    redirects = dict(store.query("SELECT former, thread FROM redirects"))
+    known = {thread for (thread,) in store.query("SELECT id FROM threads UNION SELECT thread FROM changes")} | set(redirects)
+    yield _listed("redirect to a thread that never was", [one for one, to in redirects.items() if to not in known])
+    circles = []
+    for former in redirects:
+        seen, at = {former}, redirects[former]
+        while at in redirects and at not in seen:
+            seen.add(at)
+            at = redirects[at]
+        if at in seen:
+            circles.append(former)
+    yield _listed("redirect that goes in a circle", circles)
+    yield _counted(store, "change that cannot be read", "SELECT number FROM changes WHERE NOT json_valid(articles)")
+
+
+def _facts(store: Store) -> Iterator[Finding]:
+    meta = dict(store.query("SELECT key, value FROM meta"))
+    articles = store.count("articles")
+    told = [] if meta.get("articles") == articles else [f"{meta.get('articles')} told, {articles} there"]
+    yield _listed("number of articles that is not right", told)
+    keys = ("model", "revision", "dimensions")
+    unlike = [key for key in keys if key not in meta or store.manifest.get(key) != meta[key]]
+    yield _listed("fact of the manifest that is not that of the store", unlike)
+    blobs = dict(store.query("SELECT name, value FROM blobs"))
+    yield _listed("lack of", [name for name in ("encoder", "boilerplate") if name not in blobs])
+    if meta.get("model") == LSA and blobs.get("encoder"):
+        revision = blake2b(blobs["encoder"], digest_size=8).hexdigest()
+        yield _listed("encoder of another revision", [] if revision == meta.get("revision") else [revision])
+    cache = store.folder / CACHE
+    if meta.get("cache") and cache.is_file():
+        digest = blake2b(cache.read_bytes(), digest_size=16).hexdigest()
+        yield _listed("cache of the neighbour search that is not this index's", [] if digest == meta["cache"] else [cache.name])
+
+
+COMPARISONS: tuple[Callable[[Store], Iterator[Finding]], ...] = (
+    _file, _rows_of_articles, _texts, _vectors, _terms, _links, _lists, _threads, _redirects, _facts,
+)  # fmt: skip
+
+
+def _counted(store: Store, kind: str, sql: str) -> Finding:
+    """One finding of all rows of a query, whose first column names the thing."""
+    ((count, example),) = store.query(f"SELECT count(*), min(thing) FROM (SELECT 0 AS thing WHERE 0 UNION ALL {sql})")
+    return Finding(kind=kind, count=int(count), example="" if example is None else str(example))
+
+
+def _listed(kind: str, things: list[str]) -> Finding:
+    return Finding(kind=kind, count=len(things), example=things[0] if things else "")
