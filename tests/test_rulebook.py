@@ -7,15 +7,17 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recommender import Article, Recommender
+from recommender import Article, Recommender, sidebars
 from recommender.cli import app
 from recommender.errors import IndexUnusableError, InvalidRuleError, InvalidRulesError, UnknownRuleError
 from recommender.pipeline.rules import Rule
+from recommender.pipeline.scoring import Scores
 from recommender.store import RELATIONS, Store
 from tests.archives import newspaper, report
 from tests.models import static_model
@@ -235,6 +237,29 @@ def test_a_pin_changes_one_sidebar_alone(engine: Recommender) -> None:
     assert [i.id for i in after[0].pop("x0").items] == ["s00a1"]
     before[0].pop("x0")
     assert after == before
+
+
+def test_a_pin_that_nobody_nominated_is_in_one_list_alone(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However high the score that its evidence gives, neither the other's sidebar nor the order of relevance shows it."""
+    high = np.full(1, 0.9, np.float32)
+    monkeypatch.setattr(sidebars, "score", lambda evidence, weights: Scores(related=high, same_story=high))
+    engine.add_rule("pin x0 x1")
+    assert [(item.id, item.score) for item in engine.related("x0")] == [("x1", 0.9)]
+    assert engine.related("x1") == engine.related("x0", profile="similar") == engine.related("x1", profile="similar") == []
+
+
+def test_pins_follow_what_comes_and_goes(engine: Recommender) -> None:
+    """Beside an article that nothing else links, from either side; a list has no gap where a pinned article was removed."""
+    for rule in ("pin x0 late", "pin x0 x1", "pin late x2"):
+        engine.add_rule(rule)
+    for _ in range(2):
+        assert engine.related_ids("x0") == ["x1"]
+        engine.add([report("late", "single 99", 0)])
+        check(engine)
+        assert engine.related_ids("x0") == ["late", "x1"]
+        assert engine.related_ids("late") == ["x2"]
+        engine.remove(["late"])
+        check(engine)
 
 
 def test_a_pin_shows_no_copy_of_itself_again(engine: Recommender) -> None:
