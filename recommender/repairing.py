@@ -151,7 +151,7 @@ def _settings(store: Store, folder: Path, options: WriteOptions) -> tuple[Settin
     model = meta.get("model") or manifest.get("model")
     if model is None:
         options.notice(f"which model it had cannot be read; the new index has {LSA}")
-    weights, evergreen = shipped_weights(), ()
+    weights, evergreen = shipped_weights(), tuple[str, ...]()
     try:
         if "weights" in meta:
             weights = Weights.from_json(json.loads(meta["weights"]))

@@ -99,12 +99,20 @@ class Store:
     def open(cls, folder: str | os.PathLike[str], *, write: bool = False) -> Store:
         """Open the index that counts now; IndexUnusableError where there is none or it cannot be read."""
         path = Path(folder)
-        for _ in range(3):  # a replacement may come between reading the manifest and opening the file
+        tried = None
+        while True:
             manifest = read_manifest(path)
             file = path / str(manifest["store"])
-            if file.is_file():
-                return cls(path, manifest, _connect(path, file, write=write))
-        raise IndexUnusableError(str(path), f"its file {manifest['store']} is missing", "build it again with `recommender build`")
+            try:
+                if file.is_file():
+                    return cls(path, manifest, _connect(path, file, write=write))
+            except IndexUnusableError:
+                if file == tried:
+                    raise
+            if file == tried:
+                reason = f"its file {manifest['store']} is missing"
+                raise IndexUnusableError(str(path), reason, "build it again with `recommender build`")
+            tried = file  # a replacement may have come between reading the manifest and opening the file
 
     @classmethod
     def damaged(cls, folder: Path, name: str) -> Store:
@@ -167,12 +175,18 @@ class Store:
             self.db.execute("COMMIT")
 
     def copy_to(self, file: Path) -> None:
-        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile."""
-        with self.lock, unreadable(self.folder), contextlib.closing(sqlite3.connect(file)) as target:
-            self.db.backup(target)
-            said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
-            if said != "ok":
-                raise ValueError(said)
+        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile.
+
+        IndexUnusableError where SQLite finds it damaged, OSError where the new file cannot be written.
+        """
+        with self.lock, contextlib.closing(sqlite3.connect(file)) as target:
+            try:
+                self.db.backup(target)
+                said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+            except sqlite3.Error as error:
+                raise damaged(self.folder, error) if is_damage(error) else OSError(str(error)) from error
+        if said != "ok":
+            raise damaged(self.folder, ValueError(said))
 
     def row_of(self, article_id: str) -> int | None:
         """The number of an article in this store."""
@@ -341,6 +355,12 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
     return connection
 
 
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite complains of what is in the file, and not of the disk or the rights."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code == sqlite3.SQLITE_IOERR_SHORT_READ
+
+
 def damaged(folder: Path, error: Exception) -> IndexUnusableError:
     """What to say of an index whose file holds what no index holds."""
     said = " ".join(str(error).split()) or type(error).__name__
@@ -407,11 +427,22 @@ def _forget_all_but(folder: Path, kept: set[str]) -> None:
 
 
 def _publish(folder: Path, manifest: dict[str, Any]) -> None:
-    beside = folder / f"{MANIFEST}.new"
-    beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    _sync(beside)
-    beside.replace(folder / MANIFEST)
-    _sync(folder)
+    """Let a manifest count, for good or not at all: where the folder cannot be synced the former one counts again."""
+    beside, place = folder / f"{MANIFEST}.new", folder / MANIFEST
+    former = place.read_bytes() if place.exists() else None
+    try:
+        beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        _sync(beside)
+        beside.replace(place)
+        _sync(folder)
+    except BaseException:
+        if former is None:
+            place.unlink(missing_ok=True)
+        elif place.read_bytes() != former:
+            beside.write_bytes(former)
+            beside.replace(place)
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:
