@@ -127,11 +127,8 @@ class Store:
 
     def query(self, sql: str, *values: Any) -> list[Any]:
         """All rows of a query; a damaged file is an IndexUnusableError."""
-        try:
-            with self.lock:
-                return self.db.execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise damaged(self.folder, error) from error
+        with self.lock, unreadable(self.folder):
+            return self.db.execute(sql, values).fetchall()
 
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
@@ -344,14 +341,12 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
         address = f"{file.absolute().as_uri()}?mode=ro"
     else:  # a WAL needs files beside it; where none can be made nobody writes either
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
-    try:
+    with unreadable(folder):
         connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
         connection.execute("PRAGMA mmap_size = 268435456")
         if write:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
-    except sqlite3.DatabaseError as error:
-        raise damaged(folder, error) from error
     return connection
 
 
