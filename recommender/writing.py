@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -90,6 +91,8 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError, KeyError):
             holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
         raise IndexBusyError(str(folder), holder) from None
+    except zlib.error as error:  # of a stored text: a source is read with errors of its own
+        raise damaged(folder, error) from error
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, sqlite3.Error) and is_damage(error):
             raise damaged(folder, error) from error
