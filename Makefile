@@ -1,5 +1,6 @@
 # make demo   set up and show the sample newsroom     make check   ruff, mypy, the fast tests: seconds
 # make test   set up and run everything CI runs       make clean   remove .venv and what tools leave behind
+# make test-faults   fifteen times as many kills, failed writes and flipped bytes as in `make test`, and their totals
 
 PYTHON ?= python3
 # Which torch to install, as for pip: another version, a wheel, options. Default: the one that constraints.txt pins.
@@ -10,7 +11,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 SET_UP_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check clean
+.PHONY: demo test test-faults check clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -20,6 +21,9 @@ test: .venv/installed-dev
 	$(BIN)/ruff check
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+test-faults: .venv/installed-dev
+	RECOMMENDER_FAULTS=$${RECOMMENDER_FAULTS:-15} $(BIN)/python -m pytest -m faults -s
 
 check: .venv/installed-dev
 	$(BIN)/ruff check

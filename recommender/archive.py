@@ -23,7 +23,7 @@ from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import Weights, score, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary
 from recommender.pipeline.wording import Wording
-from recommender.store import CACHE, Store
+from recommender.store import CACHE, Store, unreadable
 
 BLOCK = 2_000
 """Articles that are compared at once; bounds the memory of a build."""
@@ -96,7 +96,12 @@ class Archive:
 
     @classmethod
     def load(cls, store: Store, *, device: str | None = None) -> Archive:
-        """The whole archive of a store."""
+        """The whole archive of a store; IndexUnusableError where what it holds is not what was written."""
+        with unreadable(store.folder):
+            return cls._load(store, device)
+
+    @classmethod
+    def _load(cls, store: Store, device: str | None) -> Archive:
         vocabulary = _load_vocabulary(store)
         blobs = dict(store.query("SELECT name, value FROM blobs"))
         meta = dict(store.query("SELECT key, value FROM meta"))
@@ -230,7 +235,10 @@ def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
             return sparse.csr_matrix((0, n_terms), dtype=np.float32)
         starts = np.concatenate([[0], np.cumsum([len(part) for part in indices[view]])])
         values = np.concatenate(data[view]).astype(np.float32)
-        return sparse.csr_matrix((values, np.concatenate(indices[view]), starts), shape=(len(blobs), n_terms))
+        terms = np.concatenate(indices[view])
+        if len(terms) and not 0 <= terms.min() <= terms.max() < n_terms:
+            raise ValueError("a term that is not in the vocabulary")
+        return sparse.csr_matrix((values, terms, starts), shape=(len(blobs), n_terms))
 
     return TermCounts(matrix(0), matrix(1), matrix(2))
 

@@ -24,7 +24,7 @@ from recommender.answers import (
     Tuning,
 )
 from recommender.errors import UnknownArticleError, UnknownThreadError
-from recommender.store import MANIFEST, Store
+from recommender.store import MANIFEST, Store, unreadable
 
 if TYPE_CHECKING:
     from recommender.archive import Archive
@@ -114,40 +114,44 @@ class Recommender:
     def related_list(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> RelatedList:
         """The same with the thread of the article."""
         _check_length(k)
-        store = self._store()
-        row = self._row(store, article_id)
-        return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
+        with self._reading() as store:
+            return self._list(store, article_id, k, profile)
 
     def all_related(self, k: int = 5, *, profile: Profile = "sidebar") -> Iterator[RelatedList]:
-        """The list of every article, in the order they came in."""
-        for article_id in self._store().article_ids():
-            yield self.related_list(article_id, k, profile=profile)
+        """The list of every article, in the order they came in, all as of the moment of the first."""
+        _check_length(k)
+        with self._apart() as store:
+            for article_id in store.article_ids():
+                with unreadable(self._folder):
+                    found = self._list(store, article_id, k, profile)
+                yield found
 
     def related_to(self, draft: Article, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
         """The related articles of one that is not in the index, and stays out of it."""
         from recommender.drafts import related_to
 
         _check_length(k)
-        store = self._store()
-        return related_to(store, self._loaded(store), draft, k, profile)
+        with self._apart() as store:
+            return related_to(store, self._loaded(store), draft, k, profile)
 
     def explain(self, one: str, other: str) -> Explanation:
         """What the engine holds of a pair: score, relation, reasons and the evidence behind them."""
         from recommender.drafts import explain
 
-        store = self._store()
-        self._row(store, one)
-        self._row(store, other)
-        return explain(store, self._loaded(store), one, other)
+        with self._apart() as store:
+            self._row(store, one)
+            self._row(store, other)
+            return explain(store, self._loaded(store), one, other)
 
     def threads(self, *, min_size: int = 2) -> list[StoryThread]:
         """The story threads, the one with the latest article first."""
-        return self._store().threads(min_size=min_size)
+        with self._reading() as store:
+            return store.threads(min_size=min_size)
 
     def thread(self, thread_id: str) -> StoryThread:
         """One thread, or the one that it was merged into; UnknownThreadError where there is none of that id."""
-        store = self._store()
-        found = store.threads(thread_id=store.redirected(thread_id))
+        with self._reading() as store:
+            found = store.threads(thread_id=store.redirected(thread_id))
         if not found:
             raise UnknownThreadError(thread_id)
         return found[0]
@@ -155,7 +159,8 @@ class Recommender:
     def changes(self, since: datetime | None = None) -> list[ThreadChange]:
         """What happened to threads at or after a moment (timezone-aware), oldest first."""
         moment = "" if since is None else since.astimezone(UTC).isoformat(timespec="seconds")
-        return list(self._store().changes(moment))
+        with self._reading() as store:
+            return list(store.changes(moment))
 
     def rebuild(
         self,
@@ -183,20 +188,22 @@ class Recommender:
 
     def thread_of(self, article_id: str) -> StoryThread | None:
         """The thread of an article; None where it stands alone."""
-        store = self._store()
-        place = store.place(self._row(store, article_id))
-        return store.threads(thread_id=place.id)[0] if place else None
+        with self._reading() as store:
+            place = store.place(self._row(store, article_id))
+            return store.threads(thread_id=place.id)[0] if place else None
 
     def article(self, article_id: str) -> Related:
         """What lists show of one article, as if it were in its own: score 1."""
-        return self._store().shown(self._row(self._store(), article_id))
+        with self._reading() as store:
+            return store.shown(self._row(store, article_id))
 
     def latest(self, section: str | None, k: int = 5, *, until: str | None = None) -> list[Related]:
         """The last k articles of a section (None: of all), newest first: the list that this engine replaces.
 
         `until` leaves out what came later, ISO 8601 in UTC.
         """
-        return self._store().latest(section, k, until)
+        with self._reading() as store:
+            return store.latest(section, k, until)
 
     def evaluate(
         self,
@@ -219,8 +226,8 @@ class Recommender:
         truth = read_gold(source, format=format)
         shown = "stdin" if source == "-" else source
         notice(f"{shown}: {truth.told()}")
-        store = self._store()
-        found = evaluate(store, self._loaded(store), truth, source=shown, resamples=resamples)
+        with self._apart() as store:
+            found = evaluate(store, self._loaded(store), truth, source=shown, resamples=resamples)
         _say_missing(found.counts, truth, notice)
         return found
 
@@ -247,8 +254,8 @@ class Recommender:
         truth = read_gold(source, format=format)
         shown = "stdin" if source == "-" else source
         notice(f"{shown}: {truth.told()}")
-        store = self._store()
-        found = tuning.tune(store, self._loaded(store), truth, source=shown)
+        with self._apart() as store:
+            found = tuning.tune(store, self._loaded(store), truth, source=shown)
         _say_missing(found.counts, truth, notice)
         if output is not None:
             tuning.write_weights(output, found)
@@ -262,7 +269,8 @@ class Recommender:
         """What editors have decided, in the order they did."""
         from recommender.rulebook import kept_rules
 
-        return kept_rules(self._store())
+        with self._reading() as store:
+            return kept_rules(store)
 
     def add_rule(self, rule: str | Rule) -> KeptRule:
         """Keep a rule, such as `pin a17 a03`, and obey it; InvalidRuleError where it is none or contradicts one that is kept.
@@ -301,7 +309,8 @@ class Recommender:
 
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""
-        return self._store().info()
+        with self._reading() as store:
+            return store.info()
 
     def check(self) -> list[Finding]:
         """What does not fit together in this index, a kind at a time; empty where it is sound."""
@@ -370,14 +379,33 @@ class Recommender:
             self._seen = seen
         return self._open_store
 
+    @contextlib.contextmanager
+    def _reading(self) -> Iterator[Store]:
+        """The store that counts now, as of one moment; for quick questions, since others wait."""
+        store = self._store()
+        with unreadable(self._folder), store.snapshot():
+            yield store
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[Store]:
+        """The same for long work, which holds nobody up."""
+        with contextlib.closing(Store.open(self._folder)) as store, store.snapshot():
+            yield store
+
     def _loaded(self, store: Store) -> Archive:
-        """The archive in memory, as of the store's last write."""
+        """The archive in memory, as of the moment of the store's snapshot."""
         from recommender.archive import Archive
 
-        version = (store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0])
-        if self._archive is None or self._archive[0] != version:
-            self._archive = (version, Archive.load(store, device=self._device))
-        return self._archive[1]
+        with unreadable(self._folder):
+            version = (store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0])
+            known = self._archive
+            if known is None or known[0] != version:
+                known = self._archive = (version, Archive.load(store, device=self._device))
+        return known[1]
+
+    def _list(self, store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
+        row = self._row(store, article_id)
+        return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
 
     @staticmethod
     def _row(store: Store, article_id: str) -> int:

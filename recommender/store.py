@@ -99,12 +99,20 @@ class Store:
     def open(cls, folder: str | os.PathLike[str], *, write: bool = False) -> Store:
         """Open the index that counts now; IndexUnusableError where there is none or it cannot be read."""
         path = Path(folder)
-        for _ in range(3):  # a replacement may come between reading the manifest and opening the file
+        tried = None
+        while True:
             manifest = read_manifest(path)
             file = path / str(manifest["store"])
-            if file.is_file():
-                return cls(path, manifest, _connect(path, file, write=write))
-        raise IndexUnusableError(str(path), f"its file {manifest['store']} is missing", "build it again with `recommender build`")
+            try:
+                if file.is_file():
+                    return cls(path, manifest, _connect(path, file, write=write))
+            except IndexUnusableError:
+                if file == tried:
+                    raise
+            if file == tried:
+                reason = f"its file {manifest['store']} is missing"
+                raise IndexUnusableError(str(path), reason, "build it again with `recommender build`")
+            tried = file  # a replacement may have come between reading the manifest and opening the file
 
     @classmethod
     def damaged(cls, folder: Path, name: str) -> Store:
@@ -119,11 +127,8 @@ class Store:
 
     def query(self, sql: str, *values: Any) -> list[Any]:
         """All rows of a query; a damaged file is an IndexUnusableError."""
-        try:
-            with self.lock:
-                return self.db.execute(sql, values).fetchall()
-        except sqlite3.DatabaseError as error:
-            raise damaged(self.folder, error) from error
+        with self.lock, unreadable(self.folder):
+            return self.db.execute(sql, values).fetchall()
 
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
@@ -167,12 +172,18 @@ class Store:
             self.db.execute("COMMIT")
 
     def copy_to(self, file: Path) -> None:
-        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile."""
-        with self.lock, unreadable(self.folder), contextlib.closing(sqlite3.connect(file)) as target:
-            self.db.backup(target)
-            said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
-            if said != "ok":
-                raise ValueError(said)
+        """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile.
+
+        IndexUnusableError where SQLite finds it damaged, OSError where the new file cannot be written.
+        """
+        with self.lock, contextlib.closing(sqlite3.connect(file)) as target:
+            try:
+                self.db.backup(target)
+                said = str(target.execute("PRAGMA quick_check(1)").fetchone()[0])
+            except sqlite3.Error as error:
+                raise damaged(self.folder, error) if is_damage(error) else OSError(str(error)) from error
+        if said != "ok":
+            raise damaged(self.folder, ValueError(said))
 
     def row_of(self, article_id: str) -> int | None:
         """The number of an article in this store."""
@@ -355,15 +366,19 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
         address = f"{file.absolute().as_uri()}?mode=ro"
     else:  # a WAL needs files beside it; where none can be made nobody writes either
         address = f"{file.absolute().as_uri()}?mode=ro&immutable=1"
-    try:
+    with unreadable(folder):
         connection = sqlite3.connect(address, uri=True, isolation_level=None, check_same_thread=False, timeout=10)
         connection.execute("PRAGMA mmap_size = 268435456")
         if write:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
-    except sqlite3.DatabaseError as error:
-        raise damaged(folder, error) from error
     return connection
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Whether SQLite complains of what is in the file, and not of the disk or the rights."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def damaged(folder: Path, error: Exception) -> IndexUnusableError:
@@ -432,11 +447,22 @@ def _forget_all_but(folder: Path, kept: set[str]) -> None:
 
 
 def _publish(folder: Path, manifest: dict[str, Any]) -> None:
-    beside = folder / f"{MANIFEST}.new"
-    beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-    _sync(beside)
-    beside.replace(folder / MANIFEST)
-    _sync(folder)
+    """Let a manifest count, for good or not at all: where the folder cannot be synced the former one counts again."""
+    beside, place = folder / f"{MANIFEST}.new", folder / MANIFEST
+    former = place.read_bytes() if place.exists() else None
+    try:
+        beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
+        _sync(beside)
+        beside.replace(place)
+        _sync(folder)
+    except BaseException:
+        if former is None:
+            place.unlink(missing_ok=True)
+        elif place.read_bytes() != former:
+            beside.write_bytes(former)
+            beside.replace(place)
+        beside.unlink(missing_ok=True)
+        raise
 
 
 def _sync(path: Path) -> None:

@@ -7,6 +7,7 @@ import itertools
 import json
 import os
 import sqlite3
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -45,7 +46,7 @@ from recommender.records import (
     write_weights,
 )
 from recommender.sidebars import write_lists
-from recommender.store import CACHE, MANIFEST, Store, read_manifest, replacement
+from recommender.store import CACHE, MANIFEST, Store, damaged, is_damage, read_manifest, replacement
 from recommender.stories import write_threads
 
 LOCK = "writer.lock"
@@ -82,7 +83,7 @@ class Written:
 def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
     """The right to write to an index; IndexBusyError, with the holder's name, after `wait_seconds`.
 
-    What the disk or SQLite refuses inside is a WriteFailedError.
+    What the disk or SQLite refuses inside is a WriteFailedError, what is damaged an IndexUnusableError.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -94,7 +95,11 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
         with contextlib.suppress(OSError, ValueError, KeyError):
             holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
         raise IndexBusyError(str(folder), holder) from None
+    except zlib.error as error:  # of a stored text: a source is read with errors of its own
+        raise damaged(folder, error) from error
     except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            raise damaged(folder, error) from error
         raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
 
 

@@ -174,3 +174,13 @@ def test_the_command_prints_what_is_lost(index: Path) -> None:
     again = CliRunner().invoke(app, ["repair", "--index", str(index), "--json"])
     assert json.loads(again.stdout) == {"saved": len(ARTICLES) - 2, "lost": 0, "lost_ids": [], "kept": None}
     assert again.stderr == f"{index} is sound; nothing was changed\n"
+
+
+def test_a_write_that_comes_across_a_damaged_text_says_so(index: Path) -> None:
+    """Exit code 4 and the index as it was, not an unexpected error."""
+    connection = sqlite3.connect(index / str(read_manifest(index)["store"]), isolation_level=None)
+    connection.execute("UPDATE bodies SET body = x'789c00ff'")
+    connection.close()
+    with pytest.raises(IndexUnusableError, match="damaged"):
+        Recommender.open(index).remove(["s03a1"])
+    assert len(Recommender.open(index)) == len(ARTICLES)

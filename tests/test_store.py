@@ -243,3 +243,10 @@ def test_one_store_may_be_shared_between_threads(built: Path) -> None:
         crowd = list(pool.map(lambda row: store.items(row, 5, "similar"), rows * 40))
     assert crowd == alone * 40
     store.close()
+
+
+def test_damage_that_sqlite_cannot_even_put_in_words_is_refused(index: Path) -> None:
+    """A schema that is no UTF-8 any more, which makes an error of SQLite's own words, is damage like any other."""
+    file = file_of(index)
+    file.write_bytes(file.read_bytes().replace(b"CREATE TABLE meta (key", b"CREATE \xec\xec\xecLE meta (key"))
+    assert "damaged" in refused(index)
