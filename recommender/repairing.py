@@ -8,7 +8,7 @@ import os
 import shutil
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from recommender.answers import Repaired
 from recommender.errors import IndexUnusableError, RecommenderError
@@ -16,6 +16,7 @@ from recommender.integrity import check
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash
 from recommender.pipeline.embedding import LSA
+from recommender.pipeline.history import Kind
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.records import ARTICLE, Former, article_of
@@ -180,8 +181,9 @@ def _set_aside(file: Path) -> list[Path]:
 
 
 def _former(store: Store, found: _Read) -> Former:
-    """What could be read of threads, log and rules; no redirect to a thread that nobody knows, and no rule that is none."""
+    """What could be read of threads, log and rules; no redirect to a thread that nobody knows, no change or rule that is none."""
     redirects, changes, rules = (store.readable_rows(f"SELECT * FROM {table}") for table in ("redirects", "changes", "rules"))
+    changes = [row for row in changes if _is_change(row)]
     known = {*found.threads.values(), *(change[3] for change in changes), *(former for former, _ in redirects)}
     return Former(
         threads=found.threads,
@@ -191,6 +193,16 @@ def _former(store: Store, found: _Read) -> Former:
         changes=changes,
         rules=[row for row in rules if _is_rule(row[1])],
     )
+
+
+def _is_change(row: tuple[Any, ...]) -> bool:
+    *_, articles, label = row
+    try:
+        ids = json.loads(articles)
+    except (ValueError, TypeError):
+        return False
+    told = all(isinstance(value, str) for value in (*row[1:4], *ids)) if isinstance(ids, list) else False
+    return told and isinstance(row[0], int) and row[2] in get_args(Kind) and isinstance(label, str | None)
 
 
 def _is_rule(text: str) -> bool:

@@ -32,7 +32,8 @@ def article(article_id: str, edition: int) -> Article:
 
 def state_of(index: Path) -> State:
     """The articles of an index, each of which must be one that was given, whole; the index must be sound."""
-    assert Recommender.open(index).check() == []
+    damage = Recommender.open(index).check()
+    assert damage == [], damage
     store = Store.open(index)
     found = {}
     for stored in articles_of(store):
