@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from recommender.answers import Comparison
 from recommender.evaluation import bcubed
-
-if TYPE_CHECKING:
-    from recommender.engine import Recommender
+from recommender.store import Store
 
 MOST_NAMED = 100
 """Articles that are named as moved."""
@@ -18,10 +15,9 @@ K = 5
 """Places of a sidebar that are compared."""
 
 
-def compare(one: Recommender, other: Recommender) -> Comparison:
+def compare(one: Store, other: Store) -> Comparison:
     """Of the articles that both hold; an article in no thread is a story of its own."""
-    lists = {str(listed.id): {item.id for item in listed.items} for listed in one.all_related(K)}
-    others = {str(listed.id): {item.id for item in listed.items} for listed in other.all_related(K)}
+    lists, others = _lists(one), _lists(other)
     shared = [article for article in lists if article in others]
     threads, other_threads = _threads(one), _threads(other)
     in_a_thread = [article for article in shared if article in threads or article in other_threads]
@@ -42,8 +38,15 @@ def compare(one: Recommender, other: Recommender) -> Comparison:
     )
 
 
-def _threads(engine: Recommender) -> dict[str, str]:
-    return {article: thread.id for thread in engine.threads() for article in thread.article_ids}
+def _lists(store: Store) -> dict[str, set[str]]:
+    return {
+        article: {item.id for item in store.items(row, K, "sidebar")}
+        for row, article in store.query("SELECT row, id FROM articles")
+    }
+
+
+def _threads(store: Store) -> dict[str, str]:
+    return {article: thread.id for thread in store.threads() for article in thread.article_ids}
 
 
 def _mean(values: Sequence[float]) -> float | None:

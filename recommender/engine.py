@@ -184,7 +184,8 @@ class Recommender:
         """How far this index and another agree on the articles that both hold."""
         from recommender.comparing import compare
 
-        return compare(self, other)
+        with self._reading() as one, other._reading() as two:
+            return compare(one, two)
 
     def thread_of(self, article_id: str) -> StoryThread | None:
         """The thread of an article; None where it stands alone."""
