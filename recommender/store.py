@@ -94,6 +94,8 @@ class Store:
         self.manifest = manifest
         self.db = connection
         self.lock = threading.RLock()
+        self.writing = False
+        """Whether what a query meets may be the disk's refusal of a write; SQLite writes while it reads, when memory is short."""
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], *, write: bool = False) -> Store:
@@ -126,9 +128,14 @@ class Store:
         self.db.close()
 
     def query(self, sql: str, *values: Any) -> list[Any]:
-        """All rows of a query; a damaged file is an IndexUnusableError."""
-        with self.lock, unreadable(self.folder):
-            return self.db.execute(sql, values).fetchall()
+        """All rows of a query; a damaged file is an IndexUnusableError, a disk that refuses a write stays an error of SQLite."""
+        with self.lock:
+            try:
+                return self.db.execute(sql, values).fetchall()
+            except sqlite3.DatabaseError as error:
+                if self.writing and not is_damage(error):
+                    raise
+                raise damaged(self.folder, error) from error
 
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
@@ -164,12 +171,15 @@ class Store:
         """All or nothing: committed at the end of the block, rolled back on any error."""
         with self.lock:
             self.db.execute("BEGIN IMMEDIATE")
+            self.writing = True
             try:
                 yield self.db
             except BaseException:
+                self.writing = False
                 self.db.execute("ROLLBACK")
                 raise
             self.db.execute("COMMIT")
+            self.writing = False
 
     def copy_to(self, file: Path) -> None:
         """Write the whole store as of this moment to a new file, whoever reads or writes meanwhile.
@@ -381,8 +391,17 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
+def _is_refusal(error: Exception) -> bool:
+    """Whether the disk refused: full, read-only, not to be opened; SQLite makes small files even to read."""
+    code = getattr(error, "sqlite_errorcode", None) or 0
+    refusals = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
+    return code & 0xFF in refusals and code != sqlite3.SQLITE_IOERR_SHORT_READ
+
+
 def damaged(folder: Path, error: Exception) -> IndexUnusableError:
-    """What to say of an index whose file holds what no index holds."""
+    """What to say of an index whose file holds what no index holds, or cannot be read."""
+    if _is_refusal(error):
+        return IndexUnusableError(str(folder), f"it cannot be read ({error})", "see to the room on its disk and to its rights")
     said = " ".join(str(error).split()) or type(error).__name__
     return IndexUnusableError(str(folder), f"damaged ({said})", "build it again with `recommender build`")
 
@@ -414,7 +433,9 @@ def replacement(folder: Path) -> Iterator[Store]:
             connection.execute("PRAGMA synchronous = OFF")
             connection.executescript(SCHEMA)
             connection.execute("BEGIN")
-            yield Store(folder, manifest, connection)
+            store = Store(folder, manifest, connection)
+            store.writing = True
+            yield store
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
