@@ -5,23 +5,38 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.errors import IndexUnusableError
-from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
+from recommender.graph import Links, linked
+from recommender.pipeline.candidates import (
+    DENSE,
+    LEXICAL,
+    LEXICAL_LEAD,
+    Pairs,
+    Postings,
+    heaviest_terms,
+    most_alike,
+    unique_pairs,
+)
 from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
-from recommender.pipeline.evidence import Background, Evidence, Views, crowding_of, evidence_of, views_of
+from recommender.pipeline.evidence import (
+    LEAST_CROWDING,
+    Background,
+    Views,
+    crowding_of,
+    crowding_of_terms,
+    evidence_of,
+    views_of,
+)
+from recommender.growing import Growing, GrowingRows
 from recommender.pipeline.index import VectorIndex
-from recommender.pipeline.linking import DEFAULT as THREADS
-from recommender.pipeline.ranking import DEFAULT as LISTS
-from recommender.pipeline.ranking import is_duplicate
-from recommender.pipeline.scoring import Weights, score, shipped_weights
-from recommender.pipeline.terms import TermCounts, Vocabulary
+from recommender.pipeline.scoring import Weights, shipped_weights
+from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
 from recommender.pipeline.wording import Wording
 from recommender.store import CACHE, Store, unreadable
 
@@ -29,79 +44,281 @@ BLOCK = 2_000
 """Articles that are compared at once; bounds the memory of a build."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Links:
-    """What is held of the pairs worth keeping, each once, by position in the archive; all fields (n,)."""
-
-    pairs: Pairs
-    related: NDArray[np.float32]
-    same_story: NDArray[np.float32]
-    duplicate: NDArray[np.bool_]
-
-    def __len__(self) -> int:
-        return len(self.related)
-
-    def only(self, chosen: NDArray[np.bool_]) -> Links:
-        """Some of the links."""
-        pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
-        return Links(
-            pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
-        )
-
-    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-        """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
-        one = np.concatenate([self.pairs.left, self.pairs.right])
-        other = np.concatenate([self.pairs.right, self.pairs.left])
-        number = np.tile(np.arange(len(self)), 2)
-        order = np.lexsort((other, one))
-        return np.searchsorted(one[order], np.arange(n_articles + 1)), other[order], number[order]
-
-
-def joined(parts: list[Links]) -> Links:
-    """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
-    left = np.concatenate([part.pairs.left for part in parts])
-    right = np.concatenate([part.pairs.right for part in parts])
-    _, first = np.unique(left << 32 | right, return_index=True)
-    return Links(
-        pairs=Pairs(left[first], right[first]),
-        related=np.concatenate([part.related for part in parts])[first],
-        same_story=np.concatenate([part.same_story for part in parts])[first],
-        duplicate=np.concatenate([part.duplicate for part in parts])[first],
-    )
-
-
-@dataclass(slots=True, kw_only=True)
 class Archive:
-    """The articles at positions 0, 1, 2, … in the order of their rows in the store."""
+    """The articles at places 0, 1, 2, … in the order of their rows in the store.
 
-    rows: NDArray[np.int64]
-    """(n,) rising."""
-    days: NDArray[np.float64]
-    """(n,) days since 1970, nan where no date is known."""
-    counts: TermCounts
-    vectors: NDArray[np.float32]
-    """(n, dimensions) unit rows."""
-    vocabulary: Vocabulary
-    encoder: Encoder
-    boilerplate: Boilerplate
-    background: Background
-    """What two random articles have in common."""
-    weights: Weights
-    """Shipped, or the site's own."""
-    index: VectorIndex
-    """Over the vectors, by row."""
+    Articles may come and go. One that has gone leaves its place empty: nothing is compared with it, and it comes back to it
+    if it comes again.
+    """
+
+    def __init__(
+        self,
+        *,
+        rows: NDArray[np.int64],
+        days: NDArray[np.float64],
+        counts: TermCounts,
+        vectors: NDArray[np.float32],
+        vocabulary: Vocabulary,
+        encoder: Encoder,
+        boilerplate: Boilerplate,
+        background: Background,
+        weights: Weights,
+        index: VectorIndex,
+    ) -> None:
+        """Of n articles: `rows` (n,) rising, `days` (n,) since 1970 and nan where no date is known, `vectors` (n, dimensions)."""
+        self._rows, self._days, self._vectors = Growing(rows), Growing(days), Growing(vectors)
+        self._counts = {name: GrowingRows(getattr(counts, name)) for name in ("text", "lead", "title")}
+        self._articles = len(rows)
+        self.vocabulary = vocabulary
+        self.encoder = encoder
+        self.boilerplate = boilerplate
+        self.background = background
+        """What two random articles have in common."""
+        self.weights = weights
+        """Shipped, or the site's own."""
+        self.index = index
+        """Over the vectors, by row."""
+        self._occurrences = Growing(np.zeros(len(vocabulary)))
+        self._in_leads = Growing(np.zeros(len(vocabulary), np.int64))
+        self._count(counts, 1)
+        self._crowding = Growing(crowding_of(counts.text, days, background))
+        self._lookup: _Lookup | None = None
 
     def __len__(self) -> int:
-        return len(self.rows)
+        """Articles that are there."""
+        return self._articles
 
-    @classmethod
-    def load(cls, store: Store, *, device: str | None = None) -> Archive:
-        """The whole archive of a store; IndexUnusableError where what it holds is not what was written."""
-        with unreadable(store.folder):
-            return cls._load(store, device)
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(places,) rising: the rows of the articles in the store."""
+        return self._rows.values
 
-    @classmethod
-    def _load(cls, store: Store, device: str | None) -> Archive:
+    @property
+    def days(self) -> NDArray[np.float64]:
+        """(places,) days since 1970; nan where no date is known."""
+        return self._days.values
+
+    @property
+    def vectors(self) -> NDArray[np.float32]:
+        """(places, dimensions) unit rows."""
+        return self._vectors.values
+
+    @property
+    def crowding(self) -> NDArray[np.float32]:
+        """(n_terms,) how far the articles that hold a term crowd together in time, see `crowding_of`."""
+        return self._crowding.values
+
+    @property
+    def occurrences(self) -> NDArray[np.float64]:
+        """(n_terms,) how often each term stands in all articles together."""
+        return self._occurrences.values
+
+    def places_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of rows that are there."""
+        return np.searchsorted(self.rows, rows)
+
+    def counts_of(self, places: NDArray[np.int64]) -> TermCounts:
+        """The terms of some articles."""
+        return TermCounts(*(self._counts[name].take(places, len(self.vocabulary)) for name in ("text", "lead", "title")))
+
+    def views(self, places: NDArray[np.int64] | None = None) -> Views:
+        """What is compared of the articles at these places, in this order; of all where none are given."""
+        places = np.arange(len(self.rows)) if places is None else places
+        return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], self.days[places])
+
+    def views_of(
+        self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]
+    ) -> Views:
+        """The same of articles that need not be in the archive; `vocabulary` may know more terms than the archive's."""
+        return views_of(counts, vocabulary, len(self), vectors, days, self.crowding)
+
+    def texts(self, places: NDArray[np.int64]) -> sparse.csr_matrix:
+        """The `text` of `views` alone."""
+        counts = self._counts["text"].take(places, len(self.vocabulary))
+        return unit_rows(weighed(counts, idf_of(self.vocabulary.document_frequency[counts.indices], len(self))))
+
+    def nominated(self, places: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Pairs]]:
+        """(articles done, the pairs with them worth a look), a block of these after another; each pair once a block.
+
+        `views` are those of all articles: for much of an archive at once.
+        """
+        text = heaviest_terms(views.text, self.vocabulary.document_frequency)
+        lead = heaviest_terms(views.lead, self._in_leads.values)
+        for start in range(0, len(places), BLOCK):
+            part = places[start : start + BLOCK]
+            found = [
+                self._nearest(views.vectors[part]),
+                most_alike(text[part], text, LEXICAL + 1),
+                most_alike(lead[part], lead, LEXICAL_LEAD + 1),
+            ]
+            queries, others = (np.concatenate([side[number] for side in found]) for number in (0, 1))
+            yield start + len(part), unique_pairs(part[queries], others)
+
+    def compare(self, places: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
+        """(articles done, their links), a block of these articles after another, each against the whole archive."""
+        for done, pairs in self.nominated(places, views):
+            evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
+            yield done, linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
+
+    def candidates(self, query: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""
+        lookup = self._looked_up()
+        text = heaviest_terms(query.text, self.vocabulary.document_frequency)
+        lead = heaviest_terms(query.lead, self._in_leads.values)
+        found = [self._nearest(query.vectors)]
+        for number in range(len(query)):
+            for heavy, postings, most in ((text, lookup.text, LEXICAL + 1), (lead, lookup.lead, LEXICAL_LEAD + 1)):
+                here = slice(heavy.indptr[number], heavy.indptr[number + 1])
+                places = postings.most_alike(heavy.indices[here], heavy.data[here], most, len(self.rows))
+                found.append((np.full(len(places), number, np.int64), places))
+        return np.concatenate([queries for queries, _ in found]), np.concatenate([places for _, places in found])
+
+    def compare_few(self, places: NDArray[np.int64]) -> Iterator[tuple[int, Links]]:
+        """The same as `compare`, at a cost that follows from the articles given and hardly from the archive."""
+        for start in range(0, len(places), BLOCK):
+            part = places[start : start + BLOCK]
+            queries, found = self.candidates(self.views(part))
+            pairs = unique_pairs(part[queries], found)
+            here, sides = np.unique(np.concatenate(pairs), return_inverse=True)
+            views = self.views(here)
+            left, right = np.split(sides, 2)
+            evidence = evidence_of(views, left, views, right, self.background)
+            yield start + len(part), linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
+
+    def _nearest(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        nearest = self.index.search(vectors, DENSE + 1).rows
+        known = nearest.ravel() >= 0
+        queries = np.repeat(np.arange(len(vectors)), nearest.shape[1])
+        return queries[known], self.places_of(nearest.ravel()[known])
+
+    def leave(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Forget the articles at these places, their statistics too; returns their terms, each once."""
+        counts = self.counts_of(places)
+        self.vocabulary.forget(counts)
+        self.index.remove(self.rows[places])
+        terms = self._count(counts, -1)
+        if self._lookup is not None:
+            self._lookup.remove(places, counts)
+        none = sparse.csr_matrix((len(places), len(self.vocabulary)), dtype=np.float32)
+        for rows in self._counts.values():
+            rows.replace(places, none)
+        self.days[places], self.vectors[places] = np.nan, 0
+        self._articles -= len(places)
+        self._crowd(terms)
+        return terms
+
+    def take_in(
+        self, rows: NDArray[np.int64], instants: list[float | None], counts: TermCounts, vectors: NDArray[np.float32]
+    ) -> NDArray[np.int64]:
+        """Take in articles that the vocabulary has learned; returns their places.
+
+        Each row is one whose article has left, or higher than all that have been.
+        """
+        places = self.places_of(rows)
+        again = self.rows[np.minimum(places, len(self.rows) - 1)] == rows
+        places[~again] = len(self.rows) + np.argsort(np.argsort(rows[~again]))
+        order = np.argsort(places)
+        new = order[~again[order]]
+        self._rows.extend(rows[new])
+        self._days.lengthen(len(self.rows))
+        self._vectors.lengthen(len(self.rows))
+        self.days[places], self.vectors[places] = days_of(instants), vectors
+        for name, held in self._counts.items():
+            given = getattr(counts, name)
+            held.replace(places[again], given[np.flatnonzero(again)])
+            held.extend(given[new])
+        self._articles += len(rows)
+        for numbers in (self._occurrences, self._in_leads):
+            numbers.lengthen(len(self.vocabulary))
+        self._crowding.lengthen(len(self.vocabulary), LEAST_CROWDING)
+        terms = self._count(counts, 1)
+        self.index.add(rows, vectors)
+        if self._lookup is not None:
+            self._lookup.hold(places, counts)
+        self._crowd(terms)
+        if self._lookup is not None:
+            self._lookup.add(places, self)
+        return places
+
+    def _count(self, counts: TermCounts, sign: int) -> NDArray[np.int32]:
+        np.add.at(self.occurrences, counts.text.indices, sign * counts.text.data)
+        np.add.at(self._in_leads.values, counts.lead.indices, sign)
+        return np.unique(counts.text.indices)
+
+    def _crowd(self, terms: NDArray[np.int32]) -> None:
+        """Bring the crowding of these terms up to date."""
+        holders = self._looked_up().holders
+        self.crowding[terms] = crowding_of_terms([self.days[holders.of(term)[0]] for term in terms.tolist()], self.background)
+
+    def _looked_up(self) -> _Lookup:
+        if self._lookup is None or self._lookup.is_outgrown(self):
+            self._lookup = _Lookup(self)
+        return self._lookup
+
+
+class _Lookup:
+    """By term, the articles that hold it, and those of which it is one of the heaviest: what single articles are compared by."""
+
+    def __init__(self, archive: Archive) -> None:
+        counts = archive.counts_of(np.arange(len(archive.rows)))
+        ones = np.ones(counts.text.nnz, np.int8)
+        self.made_of = len(archive)
+        self.holders = Postings(sparse.csr_matrix((ones, counts.text.indices, counts.text.indptr), shape=counts.text.shape))
+        self.text, self.lead = (Postings(heavy) for heavy in self._heavy(archive, counts))
+        self._terms: dict[int, tuple[NDArray[np.int32], NDArray[np.int32]]] = {}
+
+    @staticmethod
+    def _heavy(archive: Archive, counts: TermCounts) -> list[sparse.csr_matrix]:
+        frequency = archive.vocabulary.document_frequency
+        heavy = []
+        for part, holders in ((counts.text, frequency), (counts.lead, archive._in_leads.values)):
+            weights = unit_rows(weighed(part, idf_of(frequency[part.indices], len(archive))))
+            heavy.append(heaviest_terms(weights, holders))
+        return heavy
+
+    def is_outgrown(self, archive: Archive) -> bool:
+        """Whether so much has come that the weights it was made with are no longer those of the archive."""
+        return abs(len(archive) - self.made_of) > STALE * self.made_of
+
+    def hold(self, places: NDArray[np.int64], counts: TermCounts) -> None:
+        """Articles that have come hold their terms."""
+        for number, place in enumerate(places.tolist()):
+            terms = counts.text.indices[counts.text.indptr[number] : counts.text.indptr[number + 1]]
+            self.holders.add(place, terms, np.ones(len(terms), np.int8))
+
+    def add(self, places: NDArray[np.int64], archive: Archive) -> None:
+        """Articles that have come are found by their heaviest terms."""
+        for postings, heavy in zip((self.text, self.lead), self._heavy(archive, archive.counts_of(places)), strict=True):
+            for number, place in enumerate(places.tolist()):
+                here = slice(heavy.indptr[number], heavy.indptr[number + 1])
+                postings.add(place, heavy.indices[here], heavy.data[here])
+
+    def remove(self, places: NDArray[np.int64], counts: TermCounts) -> None:
+        """Articles that leave are found no longer."""
+        for number, place in enumerate(places.tolist()):
+            terms = counts.text.indices[counts.text.indptr[number] : counts.text.indptr[number + 1]]
+            for postings in (self.holders, self.text, self.lead):
+                postings.remove(place, terms)
+
+
+STALE = 0.02
+"""Share of its articles by which an archive may grow or shrink before the weights of the search by terms, which is there to
+nominate and not to judge, are computed anew."""
+
+
+def wording_of(archive: Archive) -> Wording:
+    """The terms of the archive as a reader knows them."""
+    one_moment = archive.background.fade > ONE_MOMENT
+    return Wording(archive.vocabulary, len(archive), archive.crowding, one_moment=one_moment)
+
+
+ONE_MOMENT = 0.8
+"""Mean of `fade` from which an archive is of about one day: that two articles are of one day is then no reason."""
+
+
+def load(store: Store, *, device: str | None = None) -> Archive:
+    """The whole archive of a store; IndexUnusableError where what it holds is not what was written."""
+    with unreadable(store.folder):
         vocabulary = _load_vocabulary(store)
         blobs = dict(store.query("SELECT name, value FROM blobs"))
         meta = dict(store.query("SELECT key, value FROM meta"))
@@ -113,7 +330,7 @@ class Archive:
         rows = np.array([row for row, *_ in found], np.int64)
         vectors = np.frombuffer(b"".join(vector for _, _, vector, _ in found), "<f2").astype(np.float32)
         vectors = vectors.reshape(len(found), encoder.dimensions)
-        return cls(
+        return Archive(
             rows=rows,
             days=days_of([instant for _, instant, _, _ in found]),
             counts=unpacked([counts for *_, counts in found], len(vocabulary)),
@@ -123,81 +340,8 @@ class Archive:
             boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
             background=Background(cosine=float(meta["usual_cosine"]), fade=float(meta["usual_fade"])),
             weights=weights_of(store, meta.get("weights")),
-            index=load_index(store, rows, vectors, str(meta.get("cache", ""))),
+            index=load_index(store, rows, vectors, meta),
         )
-
-    def views(self) -> Views:
-        """What is compared of all articles."""
-        return self.views_of(self.counts, self.vocabulary, self.vectors, self.days)
-
-    def views_of(
-        self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]
-    ) -> Views:
-        """What is compared of some articles, of the archive or not; `vocabulary` may know more terms than the archive's."""
-        crowding = crowding_of(self.counts.text, self.days, self.background)
-        return views_of(counts, vocabulary, len(self), vectors, days, crowding)
-
-    def candidates(self, query: Views, views: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """(query, position) of all that neighbours and rare terms nominate; a pair may stand there more than once."""
-        nearest = self.index.search(query.vectors, DENSE + 1).rows
-        dense = np.repeat(np.arange(len(query)), nearest.shape[1]), np.searchsorted(self.rows, nearest.ravel())
-        known = nearest.ravel() >= 0
-        lexical = most_alike(heaviest_terms(query.text), heaviest_terms(views.text), LEXICAL + 1)
-        lead = most_alike(heaviest_terms(query.lead), heaviest_terms(views.lead), LEXICAL_LEAD + 1)
-        return (
-            np.concatenate([dense[0][known], lexical[0], lead[0]]),
-            np.concatenate([dense[1][known], lexical[1], lead[1]]).astype(np.int64),
-        )
-
-    def nominated(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Pairs]]:
-        """(articles done, the pairs with them worth a look), a block of these articles after another; each pair once a block."""
-        for start in range(0, len(positions), BLOCK):
-            part = positions[start : start + BLOCK]
-            queries, found = self.candidates(views.take(part), views)
-            yield start + len(part), unique_pairs(part[queries], found)
-
-    def compare(self, positions: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
-        """(articles done, their links), a block of these articles after another, each against the whole archive."""
-        for done, pairs in self.nominated(positions, views):
-            evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
-            yield done, linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
-
-
-def wording_of(archive: Archive, views: Views) -> Wording:
-    """The terms of the archive as a reader knows them."""
-    one_moment = archive.background.fade > ONE_MOMENT
-    return Wording(archive.vocabulary, len(archive), views.crowding, one_moment=one_moment)
-
-
-ONE_MOMENT = 0.8
-"""Mean of `fade` from which an archive is of about one day: that two articles are of one day is then no reason."""
-
-
-def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
-    """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
-    scores = score(evidence, weights)
-    links = Links(
-        pairs=pairs,
-        related=scores.related,
-        same_story=scores.same_story,
-        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart, evidence.title),
-    )
-    return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
-
-
-def worth_keeping(links: Links, n_articles: int) -> Links:
-    """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
-    starts, _, numbers = links.by_article(n_articles)
-    article = np.repeat(np.arange(n_articles), np.diff(starts))
-    order = np.lexsort((numbers, -links.related[numbers], article))
-    rank = np.arange(len(order)) - starts[article[order]]
-    kept = (links.same_story >= THREADS.floor) | links.duplicate
-    kept[numbers[order[rank < MOST_KEPT]]] = True
-    return links.only(kept)
-
-
-MOST_KEPT = 30
-"""Links of an article that are kept for its lists, which show at most 20 and leave copies out."""
 
 
 def days_of(instants: list[float | None]) -> NDArray[np.float64]:
@@ -254,11 +398,17 @@ def weights_of(store: Store, kept: object) -> Weights:
         raise IndexUnusableError(str(store.folder), reason, "build it again with `recommender build`") from None
 
 
-def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], digest: str) -> VectorIndex:
-    """The neighbour search over these vectors: the saved one where it is the store's, else made anew."""
+def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], meta: dict[str, object]) -> VectorIndex:
+    """The neighbour search over these vectors: the saved one, brought up to date, where the store knows it; else made anew."""
+    digest = str(meta.get("cache", ""))
     saved = VectorIndex.load(store.folder / CACHE, digest) if digest else None
-    if saved is not None and len(saved) == len(rows):
-        return saved
+    if saved is not None:
+        since = np.array(json.loads(str(meta.get("cache_lacks", "[]"))), np.int64)
+        saved.remove(since)
+        places = np.flatnonzero(np.isin(rows, since))
+        saved.add(rows[places], vectors[places])
+        if len(saved) == len(rows):
+            return saved
     index = VectorIndex(vectors.shape[1])
     index.add(rows, vectors)
     return index
@@ -267,59 +417,9 @@ def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float3
 def _load_vocabulary(store: Store) -> Vocabulary:
     found = store.query("SELECT term, spelling, articles, capitals, smalls FROM vocabulary ORDER BY number")
     return Vocabulary(
-        ids={term: number for number, (term, *_) in enumerate(found)},
+        [term for term, *_ in found],
+        {number: row[1] for number, row in enumerate(found) if row[1]},
         capitals=np.array([row[3] for row in found], np.int64),
         smalls=np.array([row[4] for row in found], np.int64),
         document_frequency=np.array([row[2] for row in found], np.int64),
-        spellings={number: row[1] for number, row in enumerate(found) if row[1]},
     )
-
-
-def without(archive: Archive, links: Links, rows: NDArray[np.int64]) -> tuple[Archive, Links]:
-    """The archive and its links without some rows."""
-    gone = np.isin(archive.rows, rows)
-    position = np.cumsum(~gone) - 1
-    kept = links.only(~gone[links.pairs.left] & ~gone[links.pairs.right])
-    archive.vocabulary.forget(rows_of(archive.counts, np.flatnonzero(gone)))
-    archive.index.remove(rows)
-    left = Archive(
-        rows=archive.rows[~gone], days=archive.days[~gone], counts=rows_of(archive.counts, np.flatnonzero(~gone)),
-        vectors=archive.vectors[~gone], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, weights=archive.weights, index=archive.index,
-    )  # fmt: skip
-    pairs = Pairs(position[kept.pairs.left], position[kept.pairs.right])
-    return left, Links(pairs=pairs, related=kept.related, same_story=kept.same_story, duplicate=kept.duplicate)
-
-
-def with_more(
-    archive: Archive, links: Links, rows: NDArray[np.int64], instants: list[float | None], counts: TermCounts,
-    vectors: NDArray[np.float32],
-) -> tuple[Archive, Links, NDArray[np.int64]]:  # fmt: skip
-    """The archive and its links with articles more, and the positions of these."""
-    all_rows = np.concatenate([archive.rows, rows])
-    order = np.argsort(all_rows, kind="stable")
-    place = np.empty(len(order), np.int64)
-    place[order] = np.arange(len(order))
-    width = len(archive.vocabulary)
-
-    def stacked(name: str) -> sparse.csr_matrix:
-        old = getattr(archive.counts, name)
-        old = sparse.csr_matrix((old.data, old.indices, old.indptr), shape=(old.shape[0], width))
-        return sparse.vstack([old, getattr(counts, name)], format="csr")[order]
-
-    archive.index.add(rows, vectors)
-    grown = Archive(
-        rows=all_rows[order], days=np.concatenate([archive.days, days_of(instants)])[order],
-        counts=TermCounts(stacked("text"), stacked("lead"), stacked("title")),
-        vectors=np.concatenate([archive.vectors, vectors])[order], vocabulary=archive.vocabulary, encoder=archive.encoder,
-        boilerplate=archive.boilerplate, background=archive.background, weights=archive.weights, index=archive.index,
-    )  # fmt: skip
-    left, right = place[links.pairs.left], place[links.pairs.right]
-    pairs = Pairs(np.minimum(left, right), np.maximum(left, right))
-    moved = Links(pairs=pairs, related=links.related, same_story=links.same_story, duplicate=links.duplicate)
-    return grown, moved, np.sort(place[len(archive.rows) :])
-
-
-def rows_of(counts: TermCounts, rows: NDArray[np.int64]) -> TermCounts:
-    """The counts of some of the articles."""
-    return TermCounts(counts.text[rows], counts.lead[rows], counts.title[rows])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.answers import Explanation, Profile, Related, Relation
-from recommender.archive import Archive, Links, days_of, linked, wording_of
+from recommender.archive import Archive, days_of, wording_of
+from recommender.graph import Links, linked
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
@@ -28,21 +31,20 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     vectors = rounded(reading(archive.encoder, scratch).encode([content], counts))
     days = days_of([draft.published.timestamp() if draft.published else None])
     query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
-    views = archive.views()
-    positions = np.unique(archive.candidates(query, views)[1])
-    zeros = np.zeros(len(positions), np.int64)
-    evidence = evidence_of(query, zeros, views, positions, archive.background)
-    links = linked(Pairs(zeros, positions), evidence, archive.weights, (query.words[zeros], views.words[positions]))
-    nowhere = np.isin(links.pairs.right, list(ruling_in(store, archive).nowhere))
-    candidates = _candidates(store, archive, links.only(~nowhere))
+    places = np.unique(archive.candidates(query)[1])
+    views = archive.views(places)
+    zeros, others = np.zeros(len(places), np.int64), np.arange(len(places))
+    evidence = evidence_of(query, zeros, views, others, archive.background)
+    links = linked(Pairs(zeros, others), evidence, archive.weights, (query.words[zeros], views.words))
+    barred = np.isin(places[links.pairs.right], list(ruling_in(store, archive).nowhere))
+    candidates = _candidates(store, archive, links.only(~barred), places)
     order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
-    places = np.array(order[:k], np.int64)
-    chosen = candidates.positions[places]
-    apart = np.abs(archive.days[chosen] - days[0]).astype(np.float32)
-    words = reasons_of(wording_of(archive, views), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart)
+    chosen = candidates.positions[np.array(order[:k], np.int64)]
+    apart = np.abs(views.days[chosen] - days[0]).astype(np.float32)
+    words = reasons_of(wording_of(archive), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart)
     return [
         store.shown(
-            int(archive.rows[candidates.positions[place]]),
+            int(archive.rows[places[candidates.positions[place]]]),
             score=float(candidates.scores[place]),
             relation=_relation(bool(candidates.duplicate[place]), bool(candidates.same_thread[place])),
             reasons=reasons,
@@ -54,8 +56,8 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
 def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation:
     """What the engine holds of two articles of the index now, whether or not any list shows the pair."""
     rows = [row for row in (store.row_of(one), store.row_of(other)) if row is not None]
-    left, right = (np.array([np.searchsorted(archive.rows, row)], np.int64) for row in rows)
-    views = archive.views()
+    views = archive.views(archive.places_of(np.array(rows, np.int64)))
+    left, right = np.array([0]), np.array([1])
     evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence, archive.weights)
     words = views.words
@@ -63,7 +65,7 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
     close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
-    reasons = reasons_of(wording_of(archive, views), views.text[left], views.text[right], evidence.days_apart)
+    reasons = reasons_of(wording_of(archive), views.text[left], views.text[right], evidence.days_apart)
     return Explanation(
         ids=(one, other),
         score=round(float(scores.related[0]), 4),
@@ -73,19 +75,23 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     )
 
 
-def _candidates(store: Store, archive: Archive, links: Links) -> Candidates:
-    positions = links.pairs.right
-    thread_of = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
-    threads = np.array([thread_of.get(row, 0) for row in archive.rows[positions].tolist()], np.int64)
+def _candidates(store: Store, archive: Archive, links: Links, places: NDArray[np.int64]) -> Candidates:
+    """What may be shown, numbered as `places` are."""
+    linked_places = places[links.pairs.right]
+    rows = archive.rows[linked_places].tolist()
+    thread_of = dict(
+        store.query("SELECT row, thread FROM articles WHERE row IN (SELECT value FROM json_each(?))", json.dumps(rows))
+    )
+    threads = np.array([thread_of[row] or 0 for row in rows], np.int64)
     own = int(threads[int(np.argmax(links.same_story))]) if len(links) and links.same_story.max() >= 0.5 else 0
     evergreen = store.evergreen_rows()
     return Candidates(
-        positions=positions,
+        positions=links.pairs.right,
         scores=links.related,
         same_thread=(threads == own) & (own > 0),
         duplicate=links.duplicate,
-        days=archive.days[positions],
-        evergreen=np.array([row in evergreen for row in archive.rows[positions].tolist()], np.bool_),
+        days=archive.days[linked_places],
+        evergreen=np.array([row in evergreen for row in rows], np.bool_),
     )
 
 

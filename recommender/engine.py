@@ -29,10 +29,11 @@ from recommender.store import MANIFEST, Store, unreadable
 if TYPE_CHECKING:
     from recommender.archive import Archive
     from recommender.gold import Gold
+    from recommender.memory import Memory
     from recommender.pipeline.articles import Article
     from recommender.pipeline.rules import Rule
     from recommender.rulebook import KeptRule
-    from recommender.writing import Written
+    from recommender.writing import WriteOptions, Written
 
 
 class Recommender:
@@ -47,7 +48,7 @@ class Recommender:
         self._device = device
         self._open_store: Store | None = None
         self._seen: tuple[int, int] | None = None
-        self._archive: tuple[tuple[Any, ...], Archive] | None = None
+        self._kept: Memory | None = None
 
     @classmethod
     def open(cls, index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None) -> Recommender:
@@ -95,13 +96,13 @@ class Recommender:
         """Add articles in one transaction; a known id with other text or fields is updated, else it costs a comparison."""
         from recommender import writing
 
-        return writing.add(articles, self._folder, writing.WriteOptions(device=self._device, notice=notice, stage=progress))
+        return writing.add(articles, self._folder, self._options(notice=notice, stage=progress))
 
     def remove(self, ids: Iterable[str]) -> Written:
         """Forget articles everywhere, all or none; UnknownArticleError where one is not there."""
         from recommender import writing
 
-        return writing.remove(ids, self._folder, writing.WriteOptions(device=self._device))
+        return writing.remove(ids, self._folder, self._options())
 
     def related_ids(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> list[str]:
         """The ids of the related articles, best first; fewer than k, or none, where nothing more is related."""
@@ -131,17 +132,17 @@ class Recommender:
         from recommender.drafts import related_to
 
         _check_length(k)
-        with self._apart() as store:
-            return related_to(store, self._loaded(store), draft, k, profile)
+        with self._remembered() as (store, archive):
+            return related_to(store, archive, draft, k, profile)
 
     def explain(self, one: str, other: str) -> Explanation:
         """What the engine holds of a pair: score, relation, reasons and the evidence behind them."""
         from recommender.drafts import explain
 
-        with self._apart() as store:
+        with self._remembered() as (store, archive):
             self._row(store, one)
             self._row(store, other)
-            return explain(store, self._loaded(store), one, other)
+            return explain(store, archive, one, other)
 
     def threads(self, *, min_size: int = 2) -> list[StoryThread]:
         """The story threads, the one with the latest article first."""
@@ -177,7 +178,7 @@ class Recommender:
         """
         from recommender import writing
 
-        options = writing.WriteOptions(device=self._device, notice=notice, stage=progress)
+        options = self._options(notice=notice, stage=progress)
         writing.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
 
     def compare(self, other: Recommender) -> Comparison:
@@ -261,7 +262,7 @@ class Recommender:
         if output is not None:
             tuning.write_weights(output, found)
         if apply and found.better:
-            options = writing.WriteOptions(device=self._device, notice=notice, stage=progress)
+            options = self._options(notice=notice, stage=progress)
             writing.reweigh(Weights.from_json(found.weights), self._folder, options)
             found = replace(found, applied=True)
         return found
@@ -282,14 +283,14 @@ class Recommender:
         from recommender.pipeline.rules import parse_rule
 
         made = parse_rule(rule) if isinstance(rule, str) else rule
-        writing.overrule(lambda store: rulebook.enter(store, [made]), self._folder, writing.WriteOptions(device=self._device))
+        writing.overrule(lambda store: rulebook.enter(store, [made]), self._folder, self._options())
         return next(kept for kept in self.rules() if kept.rule == made)
 
     def drop_rule(self, number: int) -> None:
         """Forget a rule by its number and undo what it did; UnknownRuleError where there is none."""
         from recommender import rulebook, writing
 
-        writing.overrule(lambda store: rulebook.drop(store, number), self._folder, writing.WriteOptions(device=self._device))
+        writing.overrule(lambda store: rulebook.drop(store, number), self._folder, self._options())
 
     def export_rules(self) -> str:
         """The rules as the text of a file, comments included."""
@@ -304,7 +305,7 @@ class Recommender:
         """
         from recommender import rulebook, writing
 
-        options = writing.WriteOptions(device=self._device)
+        options = self._options()
         writing.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._folder, options)
         return self.rules()
 
@@ -322,9 +323,9 @@ class Recommender:
 
     def compact(self) -> tuple[int, int]:
         """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after)."""
-        from recommender import compaction, writing
+        from recommender import compaction
 
-        return compaction.compact(self._folder, writing.WriteOptions(device=self._device))
+        return compaction.compact(self._folder, self._options())
 
     def backup(self, file: str | os.PathLike[str]) -> int:
         """Write the index as of this moment to one file, whoever reads or writes meanwhile; its size in bytes."""
@@ -366,7 +367,7 @@ class Recommender:
         """Let go of the files; the next call opens them again."""
         if self._open_store is not None:
             self._open_store.close()
-        self._open_store = self._seen = self._archive = None
+        self._open_store = self._seen = self._kept = None
 
     def _store(self) -> Store:
         """The store that counts now."""
@@ -393,16 +394,31 @@ class Recommender:
         with contextlib.closing(Store.open(self._folder)) as store, store.snapshot():
             yield store
 
-    def _loaded(self, store: Store) -> Archive:
-        """The archive in memory, as of the moment of the store's snapshot."""
-        from recommender.archive import Archive
+    @contextlib.contextmanager
+    def _remembered(self) -> Iterator[tuple[Store, Archive]]:
+        """The same with the archive in memory, for one at a time."""
+        memory = self._memory()
+        with memory.lock, self._apart() as store:
+            yield store, memory.archive(store, self._device)
 
-        with unreadable(self._folder):
-            version = (store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0])
-            known = self._archive
-            if known is None or known[0] != version:
-                known = self._archive = (version, Archive.load(store, device=self._device))
-        return known[1]
+    def _memory(self) -> Memory:
+        """What is kept in memory of the index."""
+        if self._kept is None:
+            from recommender.memory import Memory
+
+            self._kept = Memory()
+        return self._kept
+
+    def _loaded(self, store: Store) -> Archive:
+        """The archive as of the store's snapshot, for work that is too long to hold up others."""
+        from recommender.archive import load
+
+        return load(store, device=self._device)
+
+    def _options(self, **others: Any) -> WriteOptions:
+        from recommender import writing
+
+        return writing.WriteOptions(device=self._device, memory=self._memory(), **others)
 
     def _list(self, store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
         row = self._row(store, article_id)

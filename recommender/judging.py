@@ -123,8 +123,8 @@ def held_of(store: Store, archive: Archive, rows: NDArray[np.int64]) -> Held:
     section_of = dict(store.query("SELECT row, section FROM articles WHERE section IS NOT NULL"))
     numbers = {section: number for number, section in enumerate(sorted(set(section_of.values())))}
     sections = [numbers.get(section_of.get(row), -1) for row in rows.tolist()]
-    places = np.searchsorted(archive.rows, rows)
-    views = archive.views().take(places)
+    places = archive.places_of(rows)
+    views = archive.views(places)
     return Held(
         lists=tuple(np.array(one, np.int64) for one in lists),
         threads=np.array(threads, np.int64),

@@ -13,7 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import __version__
-from recommender.archive import Archive, Links, packed, rows_of
+from recommender.archive import Archive, packed
+from recommender.graph import Graph, Links
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_text, plain_title
@@ -24,16 +25,27 @@ from recommender.pipeline.terms import Vocabulary
 from recommender.store import Store
 
 
-def load_links(store: Store, archive: Archive) -> Links:
-    """The links of the store, by position in the archive; without those that are there for a pin alone (`same` is 0)."""
+def load_graph(store: Store, archive: Archive) -> Graph:
+    """The links and threads of the store, by place in the archive; without links that are there for a pin alone (`same` is 0)."""
     found = np.array(
         store.query("SELECT row, other, score, same, relation FROM links WHERE row < other AND same > 0 ORDER BY row, other"),
         np.float64,
     ).reshape(-1, 5)
-    pairs = Pairs(*(np.searchsorted(archive.rows, found[:, column].astype(np.int64)) for column in (0, 1)))
-    return Links(
+    pairs = Pairs(*(archive.places_of(found[:, column].astype(np.int64)) for column in (0, 1)))
+    links = Links(
         pairs=pairs, related=found[:, 2].astype(np.float32), same_story=found[:, 3].astype(np.float32), duplicate=found[:, 4] == 0
     )
+    graph = Graph(len(archive.rows), links)
+    graph.threads[:] = stored_threads(store, archive)
+    return graph
+
+
+def stored_threads(store: Store, archive: Archive) -> NDArray[np.int64]:
+    """(places,) the number of the thread that each article is in; 0 where it stands alone."""
+    found = np.array(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"), np.int64).reshape(-1, 2)
+    threads = np.zeros(len(archive.rows), np.int64)
+    threads[archive.places_of(found[:, 0])] = found[:, 1]
+    return threads
 
 
 class Former(NamedTuple):
@@ -101,20 +113,22 @@ def instant_of(article: Article) -> float | None:
 
 
 def write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
-    """The article as it was given, in place of what that row held."""
+    """The article as it was given, in place of what that row held; it stays in its thread."""
     others = {
         "updated": article.updated.astimezone(UTC).isoformat() if article.updated else None,
         "authors": article.authors, "tags": article.tags, "image": article.image,
     }  # fmt: skip
-    db.execute(
-        "INSERT OR REPLACE INTO articles (row, id, title, url, published, instant, section, language, others, hash)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row, article.id, plain_title(article.title), article.url,
-            article.published.astimezone(UTC).isoformat() if article.published else None, instant_of(article),
-            article.section, article.language, json.dumps(others, ensure_ascii=False), content_hash(article),
-        ),
+    names = ("row", "id", "title", "url", "published", "instant", "section", "language", "others", "hash")
+    values = (
+        row, article.id, plain_title(article.title), article.url,
+        article.published.astimezone(UTC).isoformat() if article.published else None, instant_of(article),
+        article.section, article.language, json.dumps(others, ensure_ascii=False), content_hash(article),
     )  # fmt: skip
+    db.execute(
+        f"INSERT INTO articles ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        f" ON CONFLICT (row) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in names[1:])}",
+        values,
+    )
     given = json.dumps([article.title, article.body], ensure_ascii=False)
     db.execute("INSERT OR REPLACE INTO bodies VALUES (?, ?)", (row, zlib.compress(given.encode(), 6)))
 
@@ -129,10 +143,16 @@ def forget_in_log(db: sqlite3.Connection, ids: Set[str], labels: Set[str]) -> No
     db.executemany("UPDATE changes SET label = NULL WHERE label = ?", [(label,) for label in labels])
 
 
-def texts_of(db: sqlite3.Connection, row: int) -> tuple[str, str]:
-    """The plain title and the plain text of an article."""
+def given_of(db: sqlite3.Connection, row: int) -> tuple[str, str]:
+    """The title and the body of an article as they were given."""
     ((given,),) = db.execute("SELECT body FROM bodies WHERE row = ?", (row,)).fetchall()
     title, body = json.loads(zlib.decompress(given))
+    return title, body
+
+
+def texts_of(db: sqlite3.Connection, row: int) -> tuple[str, str]:
+    """The plain title and the plain text of an article."""
+    title, body = given_of(db, row)
     return plain_title(title), plain_text(body)
 
 
@@ -167,31 +187,31 @@ def article_of(found: tuple[Any, ...]) -> Article:
     )  # fmt: skip
 
 
-def write_archive(db: sqlite3.Connection, archive: Archive, positions: NDArray[np.int64]) -> None:
-    """Vectors, terms and vocabulary of the articles at these positions."""
-    rows = archive.rows[positions].tolist()
-    vectors = archive.vectors[positions].astype("<f2")
+def write_archive(db: sqlite3.Connection, archive: Archive, places: NDArray[np.int64]) -> None:
+    """Vectors, terms and vocabulary of the articles at these places."""
+    rows = archive.rows[places].tolist()
+    vectors = archive.vectors[places].astype("<f2")
     db.executemany(
         "INSERT OR REPLACE INTO vectors VALUES (?, ?)", ((row, v.tobytes()) for row, v in zip(rows, vectors, strict=True))
     )
-    counts = rows_of(archive.counts, positions)
+    counts = archive.counts_of(places)
     db.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?)", zip(rows, packed(counts), strict=True))
     write_frequencies(db, archive.vocabulary, np.unique(counts.text.indices))
 
 
 def write_frequencies(db: sqlite3.Connection, vocabulary: Vocabulary, terms: NDArray[np.int32]) -> None:
     """What the vocabulary holds of these terms, and of terms that the store does not know yet."""
-    (stored,) = db.execute("SELECT count(*) FROM vocabulary").fetchone()
-    names = vocabulary.terms()
+    (stored,) = db.execute("SELECT coalesce(max(number) + 1, 0) FROM vocabulary").fetchone()
+    names, frequency = vocabulary.terms(), vocabulary.document_frequency
+    capitals, smalls = vocabulary.capitals, vocabulary.smalls
     numbers = np.union1d(terms, np.arange(stored, len(vocabulary)))
     db.executemany(
         "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?, ?, ?, ?)",
         (
-            (n, names[n], vocabulary.spellings.get(n, ""), int(vocabulary.document_frequency[n]),
-             int(vocabulary.capitals[n]), int(vocabulary.smalls[n]))
+            (n, names[n], vocabulary.spellings.get(n, ""), int(frequency[n]), int(capitals[n]), int(smalls[n]))
             for n in numbers.tolist()
         ),
-    )  # fmt: skip
+    )
 
 
 def write_fit(store: Store, archive: Archive, model: str) -> None:

@@ -50,13 +50,14 @@ def _rows(store: Store) -> list[tuple[int, str]]:
 
 def ruling_in(store: Store, archive: Archive) -> Ruling:
     """What the rules of an index ask of the articles of its archive."""
+    import numpy as np
+
     from recommender.pipeline.overruling import ruling_of
 
     rules = [Rule.from_json(json.loads(rule)) for _, rule in _rows(store)]
-    rows = {row: place for place, row in enumerate(archive.rows.tolist())} if rules else {}
     named = {article: store.row_of(article) for rule in rules for article in rule.articles}
-    positions = {article: rows[row] for article, row in named.items() if row in rows}
-    return ruling_of(rules, positions, len(archive))
+    places = {article: int(archive.places_of(np.array(row))) for article, row in named.items() if row is not None}
+    return ruling_of(rules, places, len(archive.rows))
 
 
 def enter(store: Store, rules: Sequence[Rule]) -> set[str]:

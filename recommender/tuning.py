@@ -111,7 +111,7 @@ def tune(store: Store, archive: Archive, gold: Gold, *, source: str) -> Tuning:
     RecommenderError where too little of it can be learned from; articles that are not in the index are counted.
     """
     known, rows, unknown = known_part(store, gold, source)
-    judged = judged_of(known, archive, np.searchsorted(archive.rows, rows))
+    judged = judged_of(known, archive, archive.places_of(rows))
     shipped = shipped_weights()
     learned = {name: _tuned(judged, name, shipped.to_json()[name]) for name in _learnable(judged, source)}
     weights = shipped.to_json() | {name: dict(one.tuned) for name, one in learned.items() if one.better}

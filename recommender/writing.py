@@ -8,7 +8,7 @@ import json
 import os
 import sqlite3
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,15 +17,17 @@ import numpy as np
 from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
-from recommender.archive import Archive, Links, days_of, joined, rows_of, weights_of, with_more, without, worth_keeping
+from recommender.archive import Archive, days_of, load, weights_of
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError, WriteFailedError
+from recommender.graph import Graph, Links, joined, worth_keeping
+from recommender.memory import Memory, edition_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
-from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary, count_terms, rows_of
 from recommender.pipeline.wording import label_of
 from recommender.records import (
     NOTHING,
@@ -34,8 +36,9 @@ from recommender.records import (
     forget_in_log,
     forget_rows,
     former_of,
+    given_of,
     instant_of,
-    load_links,
+    stored_threads,
     texts_of,
     write_archive,
     write_article,
@@ -47,7 +50,7 @@ from recommender.records import (
 )
 from recommender.sidebars import write_lists
 from recommender.store import CACHE, MANIFEST, Store, damaged, is_damage, read_manifest, replacement
-from recommender.stories import write_threads
+from recommender.stories import Texts, write_threads
 
 LOCK = "writer.lock"
 HOLDER = "writer.json"
@@ -67,6 +70,8 @@ class WriteOptions:
     notice: Notice = field(default=lambda message: None)
     stage: Stage = field(default=lambda name, done, total: None)
     wait_seconds: float = WAIT_SECONDS
+    memory: Memory = field(default_factory=Memory)
+    """What the caller keeps in memory of the index; brought up to date with it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -155,9 +160,10 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
         write_history(store.db, previous)
         views = archive.views()
-        links = _compare(archive, views, everything, options)
-        _follow(store, archive, views, links, everything, previous, options)
-        _keep_cache(store, archive)
+        graph = Graph(len(archive), _compare(archive, views, everything, options))
+        change = _Change(touched=everything, stirred=everything)
+        _follow(store, archive, graph, lambda places: views.text[places], change, previous, options)
+        _keep_cache(store, archive, archive.rows)
     return Written(added=len(archive))
 
 
@@ -165,30 +171,51 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
 def _sole_transaction(folder: Path, options: WriteOptions) -> Iterator[Store]:
     """The store of an index inside a transaction that no other writer disturbs."""
     read_manifest(folder)  # where there is no index, nothing is left behind
-    with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store, store.transaction():
+    with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store, _transaction(store, options):
         yield store
+
+
+@contextlib.contextmanager
+def _transaction(store: Store, options: WriteOptions) -> Iterator[None]:
+    """A transaction that what is kept in memory goes along with."""
+    memory = options.memory
+    with memory.lock:
+        try:
+            with store.transaction():
+                before = edition_of(store)
+                yield
+        except BaseException:
+            memory.forget()
+            raise
+        memory.follow(store, before)
 
 
 def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:
     """Add articles to an index, or bring known ones up to date, all or none.
 
-    An index that has outgrown what it was fitted to is made anew of all its articles, as `build` would.
+    A small index that has outgrown what it was fitted to is made anew of all its articles, as `build` would.
     """
     read_manifest(folder)  # where there is no index, nothing is left behind
     with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store:
-        known = {str(i): (int(row), bytes(h)) for i, row, h in store.query("SELECT id, row, hash FROM articles")}
         wanted = _latest(articles, options)
+        known = _known(store, [article.id for article in wanted])
         fresh = [a for a in wanted if a.id not in known]
         changed = [a for a in wanted if a.id in known and known[a.id][1] != content_hash(a)]
-        if _is_outgrown(store, len(known) + len(fresh)):
+        if _is_outgrown(store, len(fresh)):
             newer = {a.id: a for a in changed}
             stored = (newer.get(a.id, a) for a in articles_of(store))
             replaced(itertools.chain(stored, fresh), folder, _settings_of(store), former_of(store, with_history=True), options)
         elif fresh or changed:
-            with store.transaction():
-                archive = _bring_in(store, store.db, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
-                _keep_cache(store, archive)
+            with _transaction(store, options):
+                _bring_in(store, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
     return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
+
+
+def _known(store: Store, ids: list[str]) -> dict[str, tuple[int, bytes]]:
+    """Of these articles those that the index has: id -> (row, hash)."""
+    asked = json.dumps(ids)
+    found = store.query("SELECT id, row, hash FROM articles WHERE id IN (SELECT value FROM json_each(?))", asked)
+    return {str(article_id): (int(row), bytes(digest)) for article_id, row, digest in found}
 
 
 OUTGROWN = 1.05
@@ -196,8 +223,8 @@ OUTGROWN = 1.05
 the axes of the embedding) serves more badly. B-cubed F1 between the threads of adds and of one build is .973 and more so,
 and down to .936 at 1.2 (scripts/measure_stream.py)."""
 
-OUTGROWN_AT_MOST = 20_000
-"""Articles above which that is left to the next build: it would hold up an `add` for minutes."""
+OUTGROWN_AT_MOST = 5_000
+"""Articles above which that is left to `rebuild`: it would hold up an `add` for more than some seconds."""
 
 
 def _settings_of(store: Store) -> Settings:
@@ -206,9 +233,10 @@ def _settings_of(store: Store) -> Settings:
     return Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
 
 
-def _is_outgrown(store: Store, articles: int) -> bool:
-    fitted = int(dict(store.query("SELECT key, value FROM meta"))["articles_at_build"])
-    return store.manifest["model"] == LSA and OUTGROWN * fitted <= articles <= OUTGROWN_AT_MOST
+def _is_outgrown(store: Store, more: int) -> bool:
+    meta = dict(store.query("SELECT key, value FROM meta WHERE key IN ('articles', 'articles_at_build')"))
+    articles = int(meta["articles"]) + more
+    return store.manifest["model"] == LSA and OUTGROWN * int(meta["articles_at_build"]) <= articles <= OUTGROWN_AT_MOST
 
 
 def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
@@ -220,24 +248,27 @@ def remove(ids: Iterable[str], folder: Path, options: WriteOptions) -> Written:
             if row is None:
                 raise UnknownArticleError(article_id)
             rows.append(row)
+        if len(rows) == store.count("articles"):
+            raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
         if rows:
-            archive = Archive.load(store, device=options.device)
-            if len(rows) == len(archive):
-                raise RecommenderError("these are all articles of the index; to be rid of it, delete its folder")
-            _keep_cache(store, _take_out(store, store.db, archive, np.array(sorted(rows), np.int64), options))
+            _take_out(store, np.array(sorted(rows), np.int64), options)
     return Written(removed=len(rows))
 
 
 def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
     """Give an index these weights, and make its links, threads and lists again by them, in one transaction."""
     with _sole_transaction(folder, options) as store:
-        archive = replace(Archive.load(store, device=options.device), weights=weights)
+        archive = load(store, device=options.device)
+        archive.weights = weights
         write_weights(store, weights)
         everything = np.arange(len(archive))
         views = archive.views()
-        links = _compare(archive, views, everything, options)
-        _follow(store, archive, views, links, everything, NOTHING, options)
-        _keep_cache(store, archive)
+        graph = Graph(len(archive), _compare(archive, views, everything, options))
+        graph.enter_threads(dict(enumerate(stored_threads(store, archive).tolist())))
+        change = _Change(touched=everything, stirred=everything)
+        _follow(store, archive, graph, lambda places: views.text[places], change, NOTHING, options)
+        _keep_cache(store, archive, archive.rows)
+        options.memory.forget()
 
 
 def overrule(change: Callable[[Store], Iterable[str]], folder: Path, options: WriteOptions) -> None:
@@ -245,10 +276,10 @@ def overrule(change: Callable[[Store], Iterable[str]], folder: Path, options: Wr
     with _sole_transaction(folder, options) as store:
         rows = [row for row in map(store.row_of, set(change(store))) if row is not None]
         if rows:
-            archive = Archive.load(store, device=options.device)
-            touched = np.flatnonzero(np.isin(archive.rows, rows))
-            _follow(store, archive, archive.views(), load_links(store, archive), touched, NOTHING, options)
-            _keep_cache(store, archive)
+            archive = options.memory.archive(store, options.device)
+            graph = options.memory.graph(store, options.device)
+            named = archive.places_of(np.array(sorted(rows), np.int64))
+            _follow(store, archive, graph, archive.texts, _Change(touched=named, stirred=named), NOTHING, options)
 
 
 @dataclass(slots=True)
@@ -338,85 +369,123 @@ def _compare(archive: Archive, views: Views, positions: NDArray[np.int64], optio
     return worth_keeping(joined(parts), len(archive))
 
 
-def _bring_in(
-    store: Store, db: sqlite3.Connection, articles: list[Article], known: dict[str, int], options: WriteOptions
-) -> Archive:
+def _bring_in(store: Store, articles: list[Article], known: dict[str, int], options: WriteOptions) -> None:
     """Add articles that are new, and those in `known` (id -> row) in place of what is there."""
-    archive = Archive.load(store, device=options.device)
-    links = load_links(store, archive)
-    threads = former_of(store)
-    rewritten = np.array(sorted(known.values()), np.int64)
-    beside = _beside(store, rewritten)
+    db = store.db
+    archive, graph = options.memory.archive(store, options.device), options.memory.graph(store, options.device)
+    again = archive.places_of(np.array(sorted(known.values()), np.int64))
+    mates, beside, copies = _mates(graph, again), _beside(store, archive, again), graph.copies.copy()
+    vectors = _vectors_that_stay(store, archive, articles, known)
     if known:
-        former = np.unique(rows_of(archive.counts, np.flatnonzero(np.isin(archive.rows, rewritten))).text.indices)
-        archive, links = without(archive, links, rewritten)
-        write_frequencies(db, archive.vocabulary, former)
-    next_row = int(store.query("SELECT coalesce(max(row), 0) + 1 FROM articles")[0][0])
+        write_frequencies(db, archive.vocabulary, archive.leave(again))
+        graph.forget(again)
+        forget_rows(db, archive.rows[again].tolist())
+    next_row = 1 + max(int(store.query("SELECT coalesce(max(row), 0) FROM articles")[0][0]), int(archive.rows[-1]))
     rows = []
     for article in articles:
         row = known.get(article.id)
         if row is None:
             row, next_row = next_row, next_row + 1
-        else:
-            forget_rows(db, [row])
         write_article(db, row, article)
         rows.append(row)
     contents = [without_boilerplate(plain_title(a.title), plain_text(a.body), archive.boilerplate) for a in articles]
     counts = count_terms(contents, archive.vocabulary, learn=True)
-    vectors = rounded(archive.encoder.encode(contents, counts))
-    archive, links, came = with_more(archive, links, np.array(rows, np.int64), [instant_of(a) for a in articles], counts, vectors)
+    new = [number for number, article in enumerate(articles) if article.id not in vectors]
+    encoded = np.zeros((len(articles), archive.encoder.dimensions), np.float32)
+    encoded[new] = rounded(archive.encoder.encode([contents[number] for number in new], rows_of(counts, np.array(new, np.int64))))
+    for number, article in enumerate(articles):
+        if article.id in vectors:
+            encoded[number] = vectors[article.id]
+    came = archive.take_in(np.array(rows, np.int64), [instant_of(a) for a in articles], counts, encoded)
     write_archive(db, archive, came)
-    views = archive.views()
-    links = joined([_compare(archive, views, came, options), links])
-    touched = np.union1d(came, np.flatnonzero(np.isin(archive.rows, beside)))
-    _follow(store, archive, views, links, touched, threads, options)
-    return archive
+    parts = []
+    for done, part in archive.compare_few(came):
+        parts.append(part)
+        options.stage("comparing", done, len(came))
+    graph.connect(len(archive.rows), worth_keeping(joined(parts), len(archive.rows)))
+    change = _Change(
+        touched=np.union1d(came, mates),
+        stirred=np.union1d(came, np.flatnonzero(copies != graph.copies[: len(copies)])),
+        listed=beside,
+    )
+    _follow(store, archive, graph, archive.texts, change, NOTHING, options)
+    _keep_cache(store, archive, archive.rows[came])
 
 
-def _take_out(store: Store, db: sqlite3.Connection, archive: Archive, rows: NDArray[np.int64], options: WriteOptions) -> Archive:
-    links = load_links(store, archive)
-    gone = np.isin(archive.rows, rows)
-    beside = _beside(store, rows)
-    left, links = without(archive, links, rows)
-    write_frequencies(db, left.vocabulary, np.unique(archive.counts.text[gone].indices))
+def _vectors_that_stay(
+    store: Store, archive: Archive, articles: list[Article], known: dict[str, int]
+) -> dict[str, NDArray[np.float32]]:
+    """The vectors of the articles of which only a date, a section or the like has changed: they are not encoded again."""
+    of_text = {}
+    for article in articles:
+        row = known.get(article.id)
+        if row is not None and given_of(store.db, row) == (article.title, article.body):
+            of_text[article.id] = archive.vectors[int(archive.places_of(np.array(row)))].copy()
+    return of_text
+
+
+def _take_out(store: Store, rows: NDArray[np.int64], options: WriteOptions) -> None:
+    db = store.db
+    archive, graph = options.memory.archive(store, options.device), options.memory.graph(store, options.device)
+    places = archive.places_of(rows)
+    mates, beside, copies = _mates(graph, places), _beside(store, archive, places), graph.copies.copy()
+    lost = np.unique(graph.threads[places])
+    write_frequencies(db, archive.vocabulary, archive.leave(places))
+    graph.forget(places)
     forget_rows(db, rows.tolist())
     ids = {store.query("SELECT id FROM articles WHERE row = ?", row)[0][0] for row in rows.tolist()}
     labels = {label_of(*texts_of(db, row)) for row in rows.tolist()}
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
-    _follow(store, left, left.views(), links, np.flatnonzero(np.isin(left.rows, beside)), NOTHING, options)
+    again = np.setdiff1d(np.flatnonzero(copies != graph.copies), places)
+    change = _Change(touched=mates, stirred=again, listed=beside, lost=lost[lost > 0].tolist())
+    _follow(store, archive, graph, archive.texts, change, NOTHING, options)
     forget_in_log(db, ids, labels)
-    return left
+    _keep_cache(store, archive, rows)
 
 
-def _beside(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The rows of what is linked with these articles or stands in a thread with them, themselves included."""
-    linked = [other for row in rows.tolist() for (other,) in store.query("SELECT other FROM links WHERE row = ?", row)]
-    threads = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
-    theirs = {threads[row] for row in rows.tolist() if row in threads}
-    mates = [row for row, thread in threads.items() if thread in theirs]
-    return np.unique(np.concatenate([np.array([*linked, *mates], np.int64), rows]))
+def _mates(graph: Graph, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The others in a thread with any of these."""
+    numbers = np.unique(graph.threads[places])
+    return np.setdiff1d(np.flatnonzero(np.isin(graph.threads, numbers[numbers > 0])), places)
+
+
+def _beside(store: Store, archive: Archive, places: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The others in whose lists, or links, any of these stands, links for pins included."""
+    rows = archive.rows[places].tolist()
+    found = [other for row in rows for (other,) in store.query("SELECT other FROM links WHERE row = ?", row)]
+    return np.setdiff1d(archive.places_of(np.array(found, np.int64)), places)
+
+
+NO_PLACES: NDArray[np.int64] = np.zeros(0, np.int64)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Change:
+    """What has changed in an archive and its links, by place."""
+
+    touched: NDArray[np.int64]
+    """What may be in another thread now."""
+    stirred: NDArray[np.int64]
+    """What may stand in other lists now than before."""
+    listed: NDArray[np.int64] = field(default_factory=lambda: NO_PLACES)
+    """What may have another list now."""
+    lost: Sequence[int] = ()
+    """Numbers of threads that have lost an article which is gone."""
 
 
 def _follow(
-    store: Store, archive: Archive, views: Views, links: Links, touched: NDArray[np.int64], previous: Former,
-    options: WriteOptions,
-) -> None:  # fmt: skip
-    """Write all that follows from the articles at the `touched` positions: threads, links, lists."""
+    store: Store, archive: Archive, graph: Graph, texts: Texts, change: _Change, previous: Former, options: WriteOptions
+) -> None:
+    """Write all that follows from a change: threads, links, lists."""
     options.stage("threading", 0, len(archive))
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    stirred = write_threads(store, archive, views, links, touched, previous, now)
-    write_lists(store, archive, views, links, stirred, lambda done, of: options.stage("ranking", done, of))
-    edition = int(dict(store.query("SELECT key, value FROM meta")).get("edition", 0))
-    write_meta(
-        store,
-        {
-            "articles": len(archive),
-            "cache": "",
-            "edition": edition + 1,
-            "written": now,
-        },
-    )
+    moved = write_threads(store, archive, graph, texts, change.touched, change.lost, previous, now)
+    stirred = np.union1d(change.stirred, moved)
+    listed = np.union1d(stirred, change.listed)
+    write_lists(store, archive, graph, texts, listed, stirred, lambda done, of: options.stage("ranking", done, of))
+    edition = int(dict(store.query("SELECT key, value FROM meta WHERE key = 'edition'")).get("edition", 0))
+    write_meta(store, {"articles": len(archive), "edition": edition + 1, "written": now})
 
 
 def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:
@@ -431,12 +500,22 @@ def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:
         return NOTHING, False
 
 
-def _keep_cache(store: Store, archive: Archive) -> None:
-    """Keep the neighbour search where it is dear to make; an exact one is made faster than it is read.
+def _keep_cache(store: Store, archive: Archive, changed: NDArray[np.int64]) -> None:
+    """Keep the neighbour search where it is dear to make, `changed` rows aside; an exact one is made faster than it is read.
 
     A file that the store does not name after all (the write fails later) is known by its digest and passed over.
     """
     if archive.index.is_exact:
         (store.folder / CACHE).unlink(missing_ok=True)
-    else:
+        write_meta(store, {"cache": ""})
+        return
+    meta = dict(store.query("SELECT key, value FROM meta WHERE key IN ('cache', 'cache_lacks')"))
+    lacks = sorted({*json.loads(str(meta.get("cache_lacks", "[]"))), *changed.tolist()})
+    if not meta.get("cache") or len(lacks) > MOST_LACKING:
         write_meta(store, {"cache": archive.index.save(store.folder / CACHE)})
+        lacks = []
+    write_meta(store, {"cache_lacks": json.dumps(lacks)})
+
+
+MOST_LACKING = 2_000
+"""Rows that may be other in the saved neighbour search than in the store; they are put right when it is read."""

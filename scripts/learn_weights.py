@@ -104,7 +104,8 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
 def candidate_pairs(archive: Archive) -> tuple[Pairs, Evidence]:
     """All pairs that the engine would look at, with their evidence."""
     views = archive.views()
-    pairs = unique_pairs(*archive.candidates(views, views))
+    found = [pairs for _, pairs in archive.nominated(np.arange(len(archive)), views)]
+    pairs = unique_pairs(*(np.concatenate([part[side] for part in found]) for side in (0, 1)))
     return pairs, evidence_of(views, pairs.left, views, pairs.right, archive.background)
 
 

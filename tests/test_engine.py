@@ -22,7 +22,7 @@ import numpy as np
 import pytest
 
 from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, writing
-from recommender.archive import Archive
+from recommender.archive import load
 from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError, UnknownArticleError, UnknownThreadError
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.index import VectorIndex
@@ -82,8 +82,8 @@ def check(index: Path) -> None:
         assert {row for (row,) in store.query(f"SELECT row FROM {table}")} == rows, table
     check_threads(store)
     check_links(store, rows)
-    archive = Archive.load(store)
-    holders = np.bincount(archive.counts.text.indices, minlength=len(archive.vocabulary))
+    archive = load(store)
+    holders = np.bincount(archive.counts_of(np.arange(len(archive))).text.indices, minlength=len(archive.vocabulary))
     np.testing.assert_array_equal(archive.vocabulary.document_frequency, holders)
     found = store.query("SELECT row, other, same FROM links WHERE row < other ORDER BY row, other")
     place = {row: number for number, row in enumerate(sorted(rows))}
@@ -690,7 +690,8 @@ def test_any_sequence_of_writes_leaves_a_sound_index(seed: int, tmp_path: Path) 
 
 
 def test_the_approximate_search_serves_an_index_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With a limit of fifty vectors the neighbours are saved, used again, follow writes, and are made anew when damaged."""
+    """With a limit of fifty vectors the neighbours are saved, used again with what has come and gone since, saved anew when that
+    is much, and made anew when damaged."""
     articles, index = newspaper(8, 8), tmp_path / "index"
     exact = Recommender.build(articles, tmp_path / "exact")
     monkeypatch.setattr(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": 50})
@@ -699,8 +700,16 @@ def test_the_approximate_search_serves_an_index_too(tmp_path: Path, monkeypatch:
     cache = index / "neighbours.faiss"
     before = cache.read_bytes()
     engine.add([report("s00a9", "story 0", 1.5)])
-    assert cache.read_bytes() != before
+    engine.add([report("s00a1", "story 0", 1.0, edition=1)])
+    assert cache.read_bytes() == before
     assert "s00a9" in engine.related_ids("s00a0", 20)
+    assert "s00a9" in {item.id for item in Recommender.open(index).related_to(report("draft", "story 0", 1.0), 20)}
+    monkeypatch.setattr("recommender.writing.MOST_LACKING", 2)
+    engine.add([report("s00a1", "story 0", 1.0)])
+    assert cache.read_bytes() == before
+    engine.add([report("s00a8", "story 0", 1.6)])
+    engine.remove(["s00a8"])
+    assert cache.read_bytes() != before
     for damage in (b"", b"not faiss", cache.read_bytes()[:-1]):
         cache.write_bytes(damage)
         assert "s00a9" in {item.id for item in Recommender.open(index).related_to(report("draft", "story 0", 1.0), 20)}

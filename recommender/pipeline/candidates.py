@@ -48,10 +48,14 @@ def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
 
 
 def heaviest_terms(
-    weights: sparse.csr_matrix, most: int = TERMS_OF_QUERY, *, max_postings: int = MAX_POSTINGS
+    weights: sparse.csr_matrix,
+    frequency: NDArray[np.int64],
+    most: int = TERMS_OF_QUERY,
+    *,
+    max_postings: int = MAX_POSTINGS,
 ) -> sparse.csr_matrix:
-    """The rows with their heaviest terms only, and without terms that more than `max_postings` rows hold."""
-    frequency = np.bincount(weights.indices, minlength=weights.shape[1])
+    """The rows with their heaviest terms only, and without terms that more than `max_postings` rows of the archive hold; how
+    many do is their `frequency`, (n_terms,)."""
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     usable = np.flatnonzero(frequency[weights.indices] <= max_postings)
     order = usable[np.lexsort((-weights.data[usable], rows[usable]))]
@@ -82,3 +86,51 @@ def most_alike(queries: sparse.csr_matrix, archive: sparse.csr_matrix, k: int) -
     if not found_rows:
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
     return np.concatenate(found_queries), np.concatenate(found_rows)
+
+
+class Postings:
+    """By term, the rows of an archive that hold it, with their weights; rows may come and go."""
+
+    def __init__(self, rows: sparse.csr_matrix) -> None:
+        by_term = rows.tocsc()
+        self._starts, self._rows, self._weights = by_term.indptr, by_term.indices, by_term.data
+        self._as_made = np.ones(rows.shape[0], np.bool_)
+        self._all_as_made = True
+        self._since: dict[int, dict[int, float]] = {}
+
+    def add(self, row: int, terms: NDArray[np.int32], weights: NDArray[np.float32]) -> None:
+        """A row that is not there, or no longer, is there with these terms."""
+        for term, weight in zip(terms.tolist(), weights.tolist(), strict=True):
+            self._since.setdefault(term, {})[row] = weight
+
+    def remove(self, row: int, terms: NDArray[np.int32]) -> None:
+        """A row, with these terms, is there no longer."""
+        if row < len(self._as_made):
+            self._as_made[row] = self._all_as_made = False
+        for term in terms.tolist():
+            self._since.get(term, {}).pop(row, None)
+
+    def of(self, term: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+        """(the rows that hold a term, their weights)."""
+        rows, weights = self._rows[:0], self._weights[:0]
+        if term + 1 < len(self._starts):
+            here = slice(self._starts[term], self._starts[term + 1])
+            rows, weights = self._rows[here], self._weights[here]
+            if not self._all_as_made:
+                left = self._as_made[rows]
+                rows, weights = rows[left], weights[left]
+        if since := self._since.get(term):
+            rows = np.concatenate([rows, np.fromiter(since, np.int64, len(since))])
+            weights = np.concatenate([weights, np.fromiter(since.values(), np.float32, len(since))])
+        return rows.astype(np.int64, copy=False), weights
+
+    def most_alike(self, terms: NDArray[np.int32], weights: NDArray[np.float32], k: int, n_rows: int) -> NDArray[np.int64]:
+        """The k of `n_rows` rows with the largest inner product with this one; ties and the rest as in `most_alike`."""
+        found = [self.of(term) for term in terms.tolist()]
+        if not found:
+            return np.zeros(0, np.int64)
+        held = np.repeat(weights, [len(rows) for rows, _ in found])
+        products = held * np.concatenate([of for _, of in found])
+        sums = np.bincount(np.concatenate([rows for rows, _ in found]), products, minlength=n_rows)
+        rows = np.flatnonzero(sums)
+        return np.sort(rows[np.lexsort((rows, -sums[rows]))][:k])

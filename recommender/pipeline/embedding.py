@@ -93,9 +93,15 @@ class LsaEncoder:
 
     def encode(self, contents: Sequence[Content], counts: TermCounts, *, progress: Progress | None = None) -> NDArray[np.float32]:
         """(n, dimensions) float32 unit rows."""
-        known = counts.text[:, self.terms[self.terms < counts.text.shape[1]]]
-        weights = unit_rows(damped(known, self.idf[: known.shape[1]]))
-        return _unit(np.asarray(weights @ self.components[: known.shape[1]].astype(np.float32)))
+        place = np.full(counts.text.shape[1], -1, np.int64)
+        fitted = np.flatnonzero(self.terms < len(place))
+        place[self.terms[fitted]] = fitted
+        at = place[counts.text.indices]
+        ends = np.concatenate([[0], np.cumsum(at >= 0)])[counts.text.indptr]
+        present, columns = np.unique(at[at >= 0], return_inverse=True)
+        known = sparse.csr_matrix((counts.text.data[at >= 0], columns, ends), shape=(len(counts), len(present)))
+        weights = unit_rows(damped(known, self.idf[present]))
+        return _unit(np.asarray(weights @ self.components[present].astype(np.float32)))
 
     def to_bytes(self) -> bytes:
         """The same bytes for the same encoder; `from_bytes` reads them."""

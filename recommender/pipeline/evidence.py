@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
+from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
 
 BLOCK = 100_000
 """Pairs that are compared at once; bounds the memory."""
@@ -173,13 +174,22 @@ def crowding_of(text: sparse.csr_matrix, days: NDArray[np.float64], background: 
     that hold the term and b that of the archive, it is ln(c / b) / ln(1 / b): 0 for a term that is spread like the archive,
     1 for one of a single moment. All 1 where no dates are known. (After the trajectories of He, Chang & Lim, 2007.)
     """
-    everywhere = background.fade
-    if everywhere > ONE_MOMENT:
+    if background.fade > ONE_MOMENT:
         return np.ones(text.shape[1], np.float32)
-    faded, pairs = _faded_pairs(text, days)
-    mean = (faded + DOUBT * everywhere) / (pairs + DOUBT)
-    crowding = np.clip(np.log(mean / everywhere) / np.log(1 / everywhere), 0, 1)
-    return np.asarray(LEAST_CROWDING + (1 - LEAST_CROWDING) * crowding, np.float32)
+    article = np.repeat(np.arange(text.shape[0]), np.diff(text.indptr))
+    dated = ~np.isnan(days[article])
+    term, day = text.indices[dated], days[article[dated]]
+    held = np.bincount(term, minlength=text.shape[1])
+    return _crowding(day[np.lexsort((day, term))], held, background)
+
+
+def crowding_of_terms(days: Sequence[NDArray[np.float64]], background: Background) -> NDArray[np.float32]:
+    """(n_terms,) the same of some terms, each by the days of the articles that hold it, in any order, nan where unknown."""
+    if background.fade > ONE_MOMENT:
+        return np.ones(len(days), np.float32)
+    dated = [np.sort(of_term)[: len(of_term) - int(np.count_nonzero(np.isnan(of_term)))] for of_term in days]  # nan comes last
+    held = np.array([len(of_term) for of_term in dated], np.int64)
+    return _crowding(np.concatenate([*dated, np.zeros(0)]), held, background)
 
 
 DOUBT = 1.0
@@ -192,19 +202,22 @@ MOST_DATES = 200
 """Articles by which a frequent term is judged, evenly chosen over its dates."""
 
 
-def _faded_pairs(text: sparse.csr_matrix, days: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _crowding(day: NDArray[np.float64], held: NDArray[np.int64], background: Background) -> NDArray[np.float32]:
+    """`crowding_of` of terms of which the first has the first `held[0]` days, rising, the second those that follow, …"""
+    everywhere = background.fade
+    faded, pairs = _faded_pairs(day, held)
+    mean = (faded + DOUBT * everywhere) / (pairs + DOUBT)
+    crowding = np.clip(np.log(mean / everywhere) / np.log(1 / everywhere), 0, 1)
+    return np.asarray(LEAST_CROWDING + (1 - LEAST_CROWDING) * crowding, np.float32)
+
+
+def _faded_pairs(day: NDArray[np.float64], held: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """For each term, the sum of `fade` over the pairs of dated articles that hold it, and the number of these pairs.
 
     The sum of exp(-|x - y| / t) over the pairs of sorted days needs one step a day: r[i] = (r[i-1] + 1) exp(-(x[i] - x[i-1]) / t)
     is the sum over all pairs that end at i. All terms take a step at once.
     """
-    article = np.repeat(np.arange(text.shape[0]), np.diff(text.indptr))
-    dated = ~np.isnan(days[article])
-    term, day = text.indices[dated], days[article[dated]]
-    order = np.lexsort((day, term))
-    day = day[order]
-    held = np.bincount(term, minlength=text.shape[1])
-    starts = np.concatenate([[0], np.cumsum(held)[:-1]])
+    starts = np.cumsum(held) - held
     used = np.minimum(held, MOST_DATES)
     by_use = np.argsort(-used, kind="stable")
     reach, total = np.zeros(len(held)), np.zeros(len(held))
@@ -226,11 +239,11 @@ def views_of(
     crowding: NDArray[np.float32],
 ) -> Views:
     """The views of some articles as an archive of `n_articles` articles with this vocabulary and `crowding` sees them."""
-    idf = idf_of(vocabulary.document_frequency, n_articles)
     names, numbers = vocabulary.is_name(), vocabulary.is_number()
 
     def view(part: sparse.csr_matrix, chosen: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
-        return unit_rows(damped(part if chosen is None else _only(part, chosen), idf))
+        part = part if chosen is None else _only(part, chosen)
+        return unit_rows(weighed(part, idf_of(vocabulary.document_frequency[part.indices], n_articles)))
 
     text = view(counts.text)
     known = np.pad(crowding, (0, len(vocabulary) - len(crowding)), constant_values=LEAST_CROWDING)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
+import itertools
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
@@ -40,15 +41,16 @@ def thread_groups(
     The pair of groups with the highest mean probability is joined first, until none reaches `join`: average linkage (Sokal
     & Michener, 1958) with a power mean in place of the plain one; a pair that nobody nominated counts as 0. Since a group
     must be close to a whole other group, one odd pair cannot chain two stories into one.
-    Groups never reach across parts of the graph that no pair above the floor connects, so parts may be done one by one.
+    Groups never reach across parts of the graph that no pair from `join` up connects, so parts may be done one by one: a mean is
+    at most its largest value.
     """
     joining = _Joining(n_articles, config)
     usable = same_story >= config.floor
-    for left, right, probability in zip(
-        pairs.left[usable].tolist(), pairs.right[usable].tolist(), same_story[usable].tolist(), strict=True
-    ):
-        joining.know(left, right, probability)
-    joining.run()
+    left, right, same_story = pairs.left[usable].tolist(), pairs.right[usable].tolist(), same_story[usable]
+    powers = same_story.astype(np.float64) ** config.emphasis
+    for one, other, power in zip(left, right, powers.tolist(), strict=True):
+        joining.known[one][other] = joining.known[other][one] = power
+    joining.run([(one, other) for one, other, is_sure in zip(left, right, same_story >= config.join, strict=True) if is_sure])
     return sorted(sorted(group) for group in joining.members if len(group) > 1)
 
 
@@ -60,29 +62,26 @@ class _Joining:
         self.members: list[list[int]] = [[position] for position in range(n_articles)]
         self.known: list[dict[int, float]] = [{} for _ in range(n_articles)]
 
-    def know(self, left: int, right: int, probability: float) -> None:
-        self.known[left][right] = self.known[right][left] = probability**self.config.emphasis
-
-    def mean(self, one: int, other: int) -> float:
-        pairs = len(self.members[one]) * len(self.members[other])
-        return float((self.known[one][other] / pairs) ** (1 / self.config.emphasis))
-
-    def run(self) -> None:
-        heap = [self._entry(one, other) for one in range(len(self.members)) for other in self.known[one] if one < other]
-        heap = [entry for entry in heap if -entry[0] >= self.config.join]
+    def run(self, sure: list[tuple[int, int]]) -> None:
+        """Join groups until no two are close enough; `sure` are the pairs that are so by themselves."""
+        least = self.config.join**self.config.emphasis
+        heap = [self._entry(one, other) for one, other in sure]
         heapq.heapify(heap)
         while heap:
             _, one, other, size_one, size_other = heapq.heappop(heap)
             if len(self.members[one]) != size_one or len(self.members[other]) != size_other:
                 continue  # one of them has grown or is gone; its present entry is in the heap too
             kept = self._join(one, other)
-            for neighbour in self.known[kept]:
-                if self.mean(kept, neighbour) >= self.config.join:
+            size = len(self.members[kept])
+            for neighbour, total in self.known[kept].items():
+                if total >= least * size * len(self.members[neighbour]):
                     heapq.heappush(heap, self._entry(kept, neighbour))
 
     def _entry(self, one: int, other: int) -> tuple[float, int, int, int, int]:
+        """Ordered by the mean of the powers, as by the power mean."""
         one, other = min(one, other), max(one, other)
-        return -self.mean(one, other), one, other, len(self.members[one]), len(self.members[other])
+        size_one, size_other = len(self.members[one]), len(self.members[other])
+        return -self.known[one][other] / (size_one * size_other), one, other, size_one, size_other
 
     def _join(self, one: int, other: int) -> int:
         kept, gone = (one, other) if len(self.known[one]) >= len(self.known[other]) else (other, one)
@@ -94,6 +93,12 @@ class _Joining:
                 self.known[kept][neighbour] = self.known[neighbour][kept] = self.known[kept].get(neighbour, 0.0) + total
         self.known[gone] = {}
         return kept
+
+
+def reaches(same_story: NDArray[np.float32], n_pairs: int, config: LinkingConfig = DEFAULT) -> bool:
+    """Whether two groups would be joined, with these known among their `n_pairs` pairs."""
+    mean = float((same_story.astype(np.float64) ** config.emphasis).sum()) / n_pairs
+    return bool(mean >= config.join**config.emphasis)
 
 
 def connected(
@@ -109,19 +114,17 @@ def connected(
     return np.asarray(connected_components(graph, directed=False)[1], np.int64)
 
 
-def mint_thread_id(founder: str, taken: set[str]) -> str:
-    """A new thread id, the same whenever the same article founds the thread."""
-    for attempt in range(len(taken) + 1):
-        thread_id = "t" + blake2b(f"{founder}\n{attempt}".encode(), digest_size=5).hexdigest()
-        if thread_id not in taken:
-            return thread_id
-    raise AssertionError("more ids are taken than there are threads")
+def mint_thread_id(founder: str, taken: Callable[[str], bool]) -> str:
+    """A new thread id, the same whenever the same article founds the thread and the same ids are `taken`."""
+    ids = ("t" + blake2b(f"{founder}\n{attempt}".encode(), digest_size=5).hexdigest() for attempt in itertools.count())
+    return next(thread_id for thread_id in ids if not taken(thread_id))
 
 
-def inherit_thread_ids(groups: Sequence[Sequence[str]], previous: dict[str, str], taken: set[str]) -> list[str]:
+def inherit_thread_ids(groups: Sequence[Sequence[str]], previous: dict[str, str], taken: Callable[[str], bool]) -> list[str]:
     """The id of each new group of article ids: that of the old thread it shares most articles with, else a new one.
 
-    An old id goes to the group that shares the most with it, in doubt to the larger one, then to the first.
+    An old id goes to the group that shares the most with it, in doubt to the larger one, then to the first. `taken` tells of
+    an id whether it belongs to a thread of other articles, or did.
     """
     claims: list[tuple[int, int, int, str]] = []
     for number, group in enumerate(groups):
@@ -136,9 +139,9 @@ def inherit_thread_ids(groups: Sequence[Sequence[str]], previous: dict[str, str]
         if number not in ids and thread_id not in given:
             ids[number] = thread_id
             given.add(thread_id)
-    used = taken | set(previous.values())
+    used = set(previous.values())
     for number, group in enumerate(groups):
         if number not in ids:
-            ids[number] = mint_thread_id(group[0], used)
+            ids[number] = mint_thread_id(group[0], lambda one: one in used or taken(one))
             used.add(ids[number])
     return [ids[number] for number in range(len(groups))]

@@ -54,10 +54,12 @@ class Ruling:
         return np.isin(others, list(banned)) if banned else np.zeros(len(others), np.bool_)
 
     def partners(self, positions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """These positions and those that pins bind them to, from either side; rising."""
+        """These positions and those that pins bind them to, from either side and on from there; rising."""
         inside = set(positions.tolist())
-        bound = [side for pair in self.pinned() if inside & set(pair) for side in pair]
-        return np.union1d(positions, np.array(bound, np.int64))
+        pins = self.pinned()
+        while bound := {side for pair in pins if len(inside.intersection(pair)) == 1 for side in pair} - inside:
+            inside |= bound
+        return np.array(sorted(inside), np.int64)
 
     def pinned(self) -> list[tuple[int, int]]:
         """(beside which, what) of every pin."""

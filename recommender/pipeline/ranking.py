@@ -78,6 +78,13 @@ class Candidates(NamedTuple):
     days: NDArray[np.float64]  # since 1970, nan where unknown
     evergreen: NDArray[np.bool_]  # does not age
 
+    def take(self, places: NDArray[np.int64]) -> Candidates:
+        """Some of them, in this order."""
+        return Candidates(
+            self.positions[places], self.scores[places], self.same_thread[places], self.duplicate[places], self.days[places],
+            self.evergreen[places],
+        )  # fmt: skip
+
 
 def is_duplicate(
     text: NDArray[np.float32],
@@ -124,16 +131,17 @@ def sidebar(
     )
     usable = (candidates.scores >= config.least_sidebar) & ~candidates.duplicate
     left = _one_of_each(np.flatnonzero(usable), worth, copies, candidates.positions)
+    worth, together, alike = worth[left], candidates.same_thread[left], alike[np.ix_(left, left)]
     chosen: list[int] = []
-    likeness = np.zeros(len(worth), np.float64)
-    while left and len(chosen) < config.longest:
+    likeness = np.zeros(len(left), np.float64)
+    free = np.ones(len(left), np.bool_)
+    while free.any() and len(chosen) < config.longest:
         turn = len(chosen) % (config.thread_run + config.background_run)
-        wanted = turn < config.thread_run
-        pool = [place for place in left if bool(candidates.same_thread[place]) == wanted] or left
-        value = worth[pool] * (1 - config.variety * (1 + likeness[pool]))
-        best = pool[int(np.argmax(value))]
-        chosen.append(best)
-        left.remove(best)
+        pool = free & (together == (turn < config.thread_run))
+        value = np.where(pool if pool.any() else free, worth * (1 - config.variety * (1 + likeness)), -np.inf)
+        best = int(np.argmax(value))
+        chosen.append(left[best])
+        free[best] = False
         likeness = np.maximum(likeness, alike[best])
     return chosen
 
@@ -142,10 +150,6 @@ def _one_of_each(
     places: NDArray[np.int64], worth: NDArray[np.float64], copies: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> list[int]:
     """The best place of every text, ties by position; in the order of worth."""
-    seen: set[int] = set()
-    kept = []
-    for place in places[np.lexsort((positions[places], -worth[places]))].tolist():
-        if int(copies[place]) not in seen:
-            seen.add(int(copies[place]))
-            kept.append(place)
-    return kept
+    best = places[np.lexsort((positions[places], -worth[places]))]
+    _, first = np.unique(copies[best], return_index=True)
+    return [int(place) for place in best[np.sort(first)]]

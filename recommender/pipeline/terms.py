@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.pipeline.content import Content
+from recommender.growing import Growing
 
 TOKEN = re.compile(r"[^\W_](?:[\w\-’']*\w)?|[.!?:\n“\"]")
 """A word (apostrophes and hyphens inside belong to it), or a mark after which a capital says nothing."""
@@ -64,62 +65,93 @@ STOP_WORDS = frozenset(
 another language lose that language's own (the `stop-words` package)."""
 
 
-@dataclass(slots=True)
 class Vocabulary:
     """Every term seen, its id, and what the archive knows of it. Grows; an id is never given twice."""
 
-    ids: dict[str, int] = field(default_factory=dict)
-    """Term -> id, ids 0, 1, 2, …"""
-    capitals: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(n_terms,) how often the term stood inside a sentence with a capital."""
-    smalls: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(n_terms,) how often it stood without."""
-    document_frequency: NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
-    """(n_terms,) how many articles hold the term."""
-    spellings: dict[int, str] = field(default_factory=dict)
-    """Id -> the usual spelling with a capital, for terms that have been seen with one."""
+    def __init__(
+        self,
+        terms: Iterable[str] = (),
+        spellings: dict[int, str] | None = None,
+        *,
+        capitals: NDArray[np.int64] | None = None,
+        smalls: NDArray[np.int64] | None = None,
+        document_frequency: NDArray[np.int64] | None = None,
+    ) -> None:
+        """The three counts are of these terms, (n_terms,); 0 where they are not given."""
+        self._terms = list(terms)
+        self.ids: dict[str, int] = {term: number for number, term in enumerate(self._terms)}
+        """Term -> id, ids 0, 1, 2, …"""
+        self.spellings: dict[int, str] = {} if spellings is None else spellings
+        """Id -> the usual spelling with a capital, for terms that have been seen with one."""
+        none = np.zeros(0, np.int64)
+        self._capitals = Growing(none if capitals is None else capitals)
+        self._smalls = Growing(none if smalls is None else smalls)
+        self._frequency = Growing(none if document_frequency is None else document_frequency)
+        self._several = Growing(np.zeros(0, np.bool_))
+        self._digit = Growing(np.zeros(0, np.bool_))
+        self.make_room()
 
     def __len__(self) -> int:
         return len(self.ids)
 
+    @property
+    def capitals(self) -> NDArray[np.int64]:
+        """(n_terms,) how often the term stood inside a sentence with a capital."""
+        return self._capitals.values
+
+    @property
+    def smalls(self) -> NDArray[np.int64]:
+        """(n_terms,) how often it stood without."""
+        return self._smalls.values
+
+    @property
+    def document_frequency(self) -> NDArray[np.int64]:
+        """(n_terms,) how many articles hold the term."""
+        return self._frequency.values
+
+    def id_of(self, term: str) -> int:
+        """The id of a term; a new one for one that is not known."""
+        known = self.ids.get(term)
+        if known is None:
+            known = self.ids[term] = len(self._terms)
+            self._terms.append(term)
+        return known
+
     def make_room(self) -> None:
         """Lengthen the counts to the terms that came since."""
-        missing = len(self.ids) - len(self.capitals)
-        if missing > 0:
-            room = np.zeros(missing, np.int64)
-            self.capitals = np.concatenate([self.capitals, room])
-            self.smalls = np.concatenate([self.smalls, room])
-            self.document_frequency = np.concatenate([self.document_frequency, room])
+        for counts in (self._capitals, self._smalls, self._frequency):
+            counts.lengthen(len(self))
+        came = self._terms[len(self._several) :]
+        self._several.extend(np.fromiter((" " in term for term in came), np.bool_, len(came)))
+        self._digit.extend(np.fromiter((term[0].isdigit() for term in came), np.bool_, len(came)))
 
     def scratch(self) -> Vocabulary:
         """A copy that may grow while this one stays as it is; the statistics are shared until then."""
-        return Vocabulary(
-            ids=dict(self.ids),
-            capitals=self.capitals,
-            smalls=self.smalls,
-            document_frequency=self.document_frequency,
-            spellings=self.spellings,
-        )
+        copy = Vocabulary.__new__(Vocabulary)
+        copy._terms, copy.ids, copy.spellings = list(self._terms), dict(self.ids), self.spellings
+        for name in ("_capitals", "_smalls", "_frequency", "_several", "_digit"):
+            setattr(copy, name, Growing(getattr(self, name).values))
+        return copy
 
     def learn(self, counts: TermCounts, reader: _Reader) -> None:
         """Let the statistics follow articles that came in."""
-        self.document_frequency += np.bincount(counts.text.indices, minlength=len(self))
-        self.capitals += np.bincount(_joined(reader.capital_ids), minlength=len(self))
-        self.smalls += np.bincount(_joined(reader.small_ids), minlength=len(self))
+        np.add.at(self.document_frequency, counts.text.indices, 1)
+        np.add.at(self.capitals, _joined(reader.capital_ids), 1)
+        np.add.at(self.smalls, _joined(reader.small_ids), 1)
         for term, spelling in reader.usual_spellings().items():
             self.spellings.setdefault(term, spelling)
 
     def forget(self, counts: TermCounts) -> None:
         """Take articles out of the document frequencies again."""
-        self.document_frequency -= np.bincount(counts.text.indices, minlength=len(self))
+        np.subtract.at(self.document_frequency, counts.text.indices, 1)
 
     def terms(self) -> list[str]:
-        """The terms in the order of their ids."""
-        return list(self.ids)
+        """The terms in the order of their ids; not to be changed."""
+        return self._terms
 
     def is_several_words(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms are names of several words."""
-        return np.fromiter((" " in term for term in self.ids), np.bool_, len(self))
+        return self._several.values
 
     def is_name(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms are names: of several words, or nearly always written with a capital inside a sentence."""
@@ -128,7 +160,7 @@ class Vocabulary:
 
     def is_number(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms begin with a digit."""
-        return np.fromiter((term[0].isdigit() for term in self.ids), np.bool_, len(self))
+        return self._digit.values
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +176,11 @@ class TermCounts:
 
     def __len__(self) -> int:
         return int(self.text.shape[0])
+
+
+def rows_of(counts: TermCounts, rows: NDArray[np.int64]) -> TermCounts:
+    """The counts of some of the articles."""
+    return TermCounts(counts.text[rows], counts.lead[rows], counts.title[rows])
 
 
 def count_terms(contents: Iterable[Content], vocabulary: Vocabulary, *, learn: bool) -> TermCounts:
@@ -264,8 +301,7 @@ class _Reader:
         return np.array(found, np.int32)
 
     def _term(self, term: str) -> int:
-        ids = self.vocabulary.ids
-        return ids.setdefault(term, len(ids))
+        return self.vocabulary.id_of(term)
 
 
 def other_language(text: str) -> str | None:
@@ -336,10 +372,14 @@ def idf_of(document_frequency: NDArray[np.int64], n_articles: int) -> NDArray[np
 
 
 def damped(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
-    """(1 + ln tf) * idf."""
-    weights = counts.astype(np.float32)
-    weights.data = (1 + np.log(weights.data)) * idf[weights.indices]
-    return weights
+    """(1 + ln tf) * idf; of (n, n_terms) counts and (n_terms,) idf."""
+    return weighed(counts, idf[counts.indices])
+
+
+def weighed(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
+    """The same with an idf for each of the counts that is stored, (counts.nnz,)."""
+    values = ((1 + np.log(counts.data.astype(np.float32))) * idf).astype(np.float32)
+    return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
 
 
 def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:

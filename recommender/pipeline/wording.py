@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,19 +40,23 @@ class Wording:
     """The terms of an archive as a reader knows them; in one of `one_moment` it is no reason that two are near in time."""
 
     def __init__(self, vocabulary: Vocabulary, n_articles: int, crowding: NDArray[np.float32], *, one_moment: bool) -> None:
+        self.vocabulary = vocabulary
+        self.n_articles = n_articles
+        self.crowding = crowding
         self.terms = vocabulary.terms()
         self.is_name = vocabulary.is_name()
         self.is_several_words = vocabulary.is_several_words()
-        self.spellings = vocabulary.spellings
-        frequency = vocabulary.document_frequency
-        common = frequency > max(3, COMMON_SHARE * n_articles)
-        worth = np.where(self.is_name, 1.0, PLAIN_WEIGHT * crowding)
-        self.worth = np.where(common | vocabulary.is_number(), 0, worth).astype(np.float32)
         self.one_moment = one_moment
+
+    def worth(self, terms: NDArray[np.integer]) -> NDArray[np.float32]:
+        """(n,) in [0, 1]: how much each of n terms tells a reader."""
+        common = self.vocabulary.document_frequency[terms] > max(3, COMMON_SHARE * self.n_articles)
+        worth = np.where(self.is_name[terms], 1.0, PLAIN_WEIGHT * self.crowding[terms])
+        return np.where(common | self.vocabulary.is_number()[terms], 0, worth).astype(np.float32)
 
     def spelled(self, term: int) -> str:
         """A term as it is usually written."""
-        return self.spellings.get(term, self.terms[term]) if self.is_name[term] else self.terms[term]
+        return self.vocabulary.spellings.get(term, self.terms[term]) if self.is_name[term] else self.terms[term]
 
     def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
         """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out.
@@ -95,7 +99,7 @@ def reasons_of(
         begin, end = shared.indptr[number], shared.indptr[number + 1]
         terms, products = shared.indices[begin:end], shared.data[begin:end]
         telling = products >= SMALLEST_SHARE * products.sum()
-        weights = np.where(telling, products * wording.worth[terms], 0).astype(np.float32)
+        weights = np.where(telling, products * wording.worth(terms), 0).astype(np.float32)
         words = wording.best(terms.astype(np.int64), weights, MOST_REASONS)
         apart = float(days_apart[number])
         found.append((*words, *(() if wording.one_moment and apart < 1 else time_between(apart))))
@@ -118,43 +122,35 @@ def _counted(number: int, unit: str) -> str:
     return f"{number} {unit}" if number == 1 else f"{number} {unit}s"
 
 
-def keywords_of(wording: Wording, counts: sparse.csr_matrix, groups: Sequence[Sequence[int]]) -> list[tuple[str, ...]]:
-    """The keywords of each group of rows by class-based TF-IDF: (tf / |c|) ln(1 + A / f), Grootendorst (2022).
+def keywords_of(
+    wording: Wording, counts: sparse.csr_matrix, groups: Sequence[Sequence[int]], occurrences: NDArray[np.float64]
+) -> list[tuple[str, ...]]:
+    """The keywords of each group of rows of `counts` by class-based TF-IDF: (tf / |c|) ln(1 + A / f), Grootendorst (2022).
 
-    tf counts a term in the group and |c| all words of it; f counts the term in the whole archive and A is the mean number
-    of words of an article, so that the keywords of a thread do not hang on which other threads there are. A term counts
-    only where at least two articles, and a third of the group, hold it.
+    tf counts a term in the group and |c| all words of it; f counts the term in the whole archive (`occurrences`, (n_terms,))
+    and A is the mean number of words of an article, so that the keywords of a thread do not hang on which other threads there
+    are. A term counts only where at least two articles, and a third of the group, hold it.
     """
-    if not groups:
-        return []
-    group_of = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
-    members = sparse.csr_matrix(
-        (np.ones(len(group_of), np.float32), (group_of, np.concatenate([np.asarray(g) for g in groups]))),
-        shape=(len(groups), counts.shape[0]),
-    )
-    present = counts.copy()
-    present.data = np.ones_like(present.data)
-    often, holders = (members @ counts).tocsr(), (members @ present).tocsr()
-    for matrix in (often, holders):
-        matrix.sort_indices()
-    words = np.asarray(often.sum(axis=1)).ravel()
-    rarity = np.log1p(counts.data.sum() / counts.shape[0] / np.maximum(np.asarray(counts.sum(axis=0)).ravel(), 1))
+    mean_words = occurrences.sum() / max(1, wording.n_articles)
     keywords = []
-    for number, group in enumerate(groups):
-        begin, end = often.indptr[number], often.indptr[number + 1]
-        terms = often.indices[begin:end]
-        enough = holders.data[begin:end] >= max(2, len(group) / 3)
-        weights = np.where(enough, often.data[begin:end] / words[number] * rarity[terms] * wording.worth[terms], 0)
+    for group in groups:
+        members = counts[np.asarray(group)]
+        terms, place = np.unique(members.indices, return_inverse=True)
+        often = np.bincount(place, members.data, minlength=len(terms))
+        enough = np.bincount(place, minlength=len(terms)) >= max(2, len(group) / 3)
+        rarity = np.log1p(mean_words / np.maximum(occurrences[terms], 1))
+        weights = np.where(enough, often / often.sum() * rarity * wording.worth(terms), 0)
         keywords.append(tuple(wording.best(terms.astype(np.int64), weights.astype(np.float32), MOST_KEYWORDS)))
     return keywords
 
 
-def most_central(views_text: sparse.csr_matrix, members: Sequence[int], titles: Mapping[int, str]) -> int:
-    """The member whose text is most like all of its thread's; one with a title before one without, the older in doubt."""
-    rows = views_text[np.asarray(members)]
+def most_central(texts: sparse.csr_matrix, members: Sequence[int], titles: Sequence[str]) -> int:
+    """The member, of rows of `texts` with these titles, whose text is most like all of its thread's; one with a title before one
+    without, the older in doubt."""
+    rows = texts[np.asarray(members)]
     whole = sparse.csr_matrix(rows.sum(axis=0))
     closeness = np.asarray((rows @ whole.T).todense()).ravel()
-    titled = np.array([bool(titles[member]) for member in members])
+    titled = np.array([bool(title) for title in titles])
     return int(members[int(np.argmax(closeness + 1e3 * titled))])
 
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.pipeline import candidates
-from recommender.pipeline.candidates import heaviest_terms, most_alike, unique_pairs
+from recommender.pipeline.candidates import Postings, heaviest_terms, most_alike, unique_pairs
 
 PLACES = st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 9)), max_size=40)
 
@@ -68,10 +68,36 @@ def test_no_queries_no_rows() -> None:
 def test_heaviest_terms_leaves_the_heavy_and_rare(seed: int, most: int, postings: int) -> None:
     """Of the terms that few rows hold, each row keeps its `most` heaviest, with their weights; among equals the lower term."""
     weights = weighed(seed, 10)
-    kept = heaviest_terms(sparse.csr_matrix(weights), most, max_postings=postings).toarray()
-    rare = np.where((weights > 0).sum(axis=0) <= postings, weights, 0)
+    frequency = (weights > 0).sum(axis=0)
+    kept = heaviest_terms(sparse.csr_matrix(weights), frequency, most, max_postings=postings).toarray()
+    rare = np.where(frequency <= postings, weights, 0)
     for row in range(10):
         order = [term for term in np.argsort(-rare[row], kind="stable").tolist() if rare[row, term] > 0][:most]
         expected = np.zeros(30, np.float32)
         expected[order] = weights[row, order]
         np.testing.assert_array_equal(kept[row], expected)
+
+
+@given(seed=st.integers(0, 2**32 - 1), k=st.integers(1, 12), steps=st.integers(0, 12))
+@settings(deadline=None)
+def test_postings_find_what_the_full_product_finds_whatever_came_and_went(seed: int, k: int, steps: int) -> None:
+    """Rows come, go and come again with other terms; the best of the rows that are there are those of `most_alike`."""
+    rng = np.random.default_rng(seed)
+    held = weighed(seed, 10)
+    postings = Postings(sparse.csr_matrix(held))
+    for step in range(steps):
+        row = int(rng.integers(len(held)))
+        postings.remove(row, np.flatnonzero(held[row]).astype(np.int32))
+        held[row] = 0
+        if rng.random() < 0.7:
+            row = row if rng.random() < 0.5 and not held[row].any() else len(held)
+            held = np.vstack([held, np.zeros((1, 30), np.float32)]) if row == len(held) else held
+            held[row] = weighed(seed + step + 1, 1)[0]
+            terms = np.flatnonzero(held[row]).astype(np.int32)
+            postings.add(row, terms, held[row, terms])
+    queries = sparse.csr_matrix(weighed(seed + 99, 3))
+    asked, found = most_alike(queries, sparse.csr_matrix(held), k)
+    for number in range(3):
+        here = slice(queries.indptr[number], queries.indptr[number + 1])
+        of_one = postings.most_alike(queries.indices[here], queries.data[here], k, len(held))
+        assert sorted(of_one.tolist()) == sorted(found[asked == number].tolist())

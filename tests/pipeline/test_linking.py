@@ -143,10 +143,10 @@ def test_connected_is_what_a_walk_along_the_pairs_reaches(seed: int, n: int, sha
 
 def test_a_founder_gives_its_thread_always_the_same_id() -> None:
     """The id hangs on the founder, gives way where it is taken, and can stand in an address."""
-    one = mint_thread_id("a17", set())
-    assert one == mint_thread_id("a17", {"t1"})
-    other = mint_thread_id("a17", {one})
-    assert other not in {one, mint_thread_id("a18", set())}
+    one = mint_thread_id("a17", set().__contains__)
+    assert one == mint_thread_id("a17", {"t1"}.__contains__)
+    other = mint_thread_id("a17", {one}.__contains__)
+    assert other not in {one, mint_thread_id("a18", set().__contains__)}
     assert one.isalnum()
     assert one.startswith("t")
 
@@ -168,7 +168,7 @@ def test_a_founder_gives_its_thread_always_the_same_id() -> None:
 )  # fmt: skip
 def test_threads_inherit_ids(groups: list[list[str]], previous: dict[str, str], ids: list[str]) -> None:
     """Which of the old ids goes to which of the new threads; a new id is one that nobody had."""
-    found = inherit_thread_ids(groups, previous, {"t9"})
+    found = inherit_thread_ids(groups, previous, {"t9"}.__contains__)
     assert [("new" if one not in {"t1", "t2", "t9"} else one) for one in found] == ids
 
 
@@ -181,8 +181,8 @@ def test_no_two_threads_have_one_id(seed: int) -> None:
     previous = {article: f"t{rng.integers(6)}" for article in articles if rng.random() < 0.7}
     label = rng.integers(8, size=30)
     groups = [[articles[i] for i in np.flatnonzero(label == one)] for one in range(8) if (label == one).sum() > 1]
-    elsewhere = {"t7", mint_thread_id(groups[0][0], set())}
-    found = inherit_thread_ids(groups, previous, elsewhere)
+    elsewhere = {"t7", mint_thread_id(groups[0][0], set().__contains__)}
+    found = inherit_thread_ids(groups, previous, elsewhere.__contains__)
     assert len(set(found)) == len(groups)
     assert not set(found) & elsewhere
     for group, thread_id in zip(groups, found, strict=True):

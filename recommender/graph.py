@@ -1,0 +1,258 @@
+"""The links between articles in memory, and what follows from them alone: copies, and who is in a thread with whom."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.evidence import Evidence
+from recommender.growing import Growing
+from recommender.pipeline.linking import DEFAULT as THREADS
+from recommender.pipeline.ranking import DEFAULT as LISTS
+from recommender.pipeline.ranking import is_duplicate
+from recommender.pipeline.scoring import Weights, score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What is held of the pairs worth keeping, each once, by position in the archive; all fields (n,)."""
+
+    pairs: Pairs
+    related: NDArray[np.float32]
+    same_story: NDArray[np.float32]
+    duplicate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.related)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Links:
+        """Some of the links."""
+        pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
+        return Links(
+            pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
+        )
+
+    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
+        one = np.concatenate([self.pairs.left, self.pairs.right])
+        other = np.concatenate([self.pairs.right, self.pairs.left])
+        number = np.tile(np.arange(len(self)), 2)
+        order = np.lexsort((other, one))
+        return np.searchsorted(one[order], np.arange(n_articles + 1)), other[order], number[order]
+
+    def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
+        """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
+        starts, others, numbers = self.by_article(n_articles)
+        return starts, LinksOf(others, self.related[numbers], self.same_story[numbers], self.duplicate[numbers])
+
+
+class LinksOf(NamedTuple):
+    """Links as the articles at one end of them see them; all fields (n,)."""
+
+    others: NDArray[np.int64]
+    related: NDArray[np.float32]
+    same: NDArray[np.float32]
+    duplicate: NDArray[np.bool_]
+
+    def take(self, chosen: Any) -> LinksOf:
+        """Some of them, by place, mask or slice."""
+        return LinksOf(self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen])
+
+    def and_more(self, more: LinksOf) -> LinksOf:
+        """With others after them."""
+        return LinksOf(
+            np.concatenate([self.others, more.others]),
+            np.concatenate([self.related, more.related]),
+            np.concatenate([self.same, more.same]),
+            np.concatenate([self.duplicate, more.duplicate]),
+        )
+
+
+def joined(parts: list[Links]) -> Links:
+    """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
+    left = np.concatenate([part.pairs.left for part in parts])
+    right = np.concatenate([part.pairs.right for part in parts])
+    _, first = np.unique(left << 32 | right, return_index=True)
+    return Links(
+        pairs=Pairs(left[first], right[first]),
+        related=np.concatenate([part.related for part in parts])[first],
+        same_story=np.concatenate([part.same_story for part in parts])[first],
+        duplicate=np.concatenate([part.duplicate for part in parts])[first],
+    )
+
+
+def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
+    """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
+    links = linked_anyhow(pairs, evidence, weights, words)
+    return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
+
+
+def linked_anyhow(
+    pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> Links:
+    """The same of all pairs, of use or not."""
+    scores = score(evidence, weights)
+    return Links(
+        pairs=pairs,
+        related=scores.related,
+        same_story=scores.same_story,
+        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart, evidence.title),
+    )
+
+
+def worth_keeping(links: Links, n_articles: int) -> Links:
+    """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
+    starts, _, numbers = links.by_article(n_articles)
+    article = np.repeat(np.arange(n_articles), np.diff(starts))
+    order = np.lexsort((numbers, -links.related[numbers], article))
+    rank = np.arange(len(order)) - starts[article[order]]
+    kept = (links.same_story >= THREADS.floor) | links.duplicate
+    kept[numbers[order[rank < MOST_KEPT]]] = True
+    return links.only(kept)
+
+
+MOST_KEPT = 30
+"""Links of an article that are kept for its lists, which show at most 20 and leave copies out."""
+
+
+class _Pool:
+    """Links that grow at their end."""
+
+    def __init__(self, links: LinksOf) -> None:
+        self._others, self._related = Growing(links.others), Growing(links.related)
+        self._same, self._duplicate = Growing(links.same), Growing(links.duplicate)
+
+    def __len__(self) -> int:
+        return len(self._others)
+
+    def extend(self, links: LinksOf) -> None:
+        self._others.extend(links.others)
+        self._related.extend(links.related)
+        self._same.extend(links.same)
+        self._duplicate.extend(links.duplicate)
+
+    def take(self, chosen: Any) -> LinksOf:
+        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values).take(chosen)
+
+
+class Graph:
+    """The links of an archive, by place."""
+
+    def __init__(self, n_places: int, links: Links) -> None:
+        starts, found = links.seen(n_places)
+        self._starts, self._lengths = Growing(starts[:-1].copy()), Growing(np.diff(starts))
+        self._pool = _Pool(found)
+        self._threads = Growing(np.zeros(n_places, np.int64))
+        self._copies = Growing(np.arange(n_places))
+        self._number_copies(np.arange(n_places))
+
+    def __len__(self) -> int:
+        return len(self._threads)
+
+    @property
+    def threads(self) -> NDArray[np.int64]:
+        """(places,) the number of the thread that an article is in; 0 where it stands alone."""
+        return self._threads.values
+
+    @property
+    def copies(self) -> NDArray[np.int64]:
+        """(places,) the lowest place of an article with the same text; by it copies of one text know each other."""
+        return self._copies.values
+
+    def of(self, place: int) -> LinksOf:
+        """The links of one article."""
+        start = int(self._starts.values[place])
+        here = slice(start, start + int(self._lengths.values[place]))
+        return self._pool.take(here)
+
+    def of_all(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], LinksOf]:
+        """(numbers, links) of several articles one after another; numbers (n,) says of which of `places` each is."""
+        lengths = self._lengths.values[places]
+        ends = np.cumsum(lengths)
+        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(self._starts.values[places] - ends + lengths, lengths)
+        return np.repeat(np.arange(len(places)), lengths), self._pool.take(at)
+
+    def beside(self, places: NDArray[np.int64], least: float = 0.0) -> NDArray[np.int64]:
+        """The articles that are linked with any of these with `same` at least so high; rising."""
+        links = self.of_all(places)[1]
+        return np.unique(links.others[links.same >= least])
+
+    def within(self, places: NDArray[np.int64], least: float = 0.0) -> tuple[Pairs, NDArray[np.float32]]:
+        """(pairs, `same`) of the links between these articles, numbered in the order given, from `least` up."""
+        left, links = self.of_all(places)
+        number = np.full(len(self), -1, np.int64)
+        number[places] = np.arange(len(places))
+        right = number[links.others]
+        kept = (right > left) & (links.same >= least)
+        return Pairs(left[kept], right[kept]), links.same[kept]
+
+    def connect(self, n_places: int, links: Links) -> None:
+        """Add links, in place of those that are there between the same articles; the archive may have grown."""
+        self._copies.extend(np.arange(len(self), n_places))
+        for numbers in (self._threads, self._starts, self._lengths):
+            numbers.lengthen(n_places)
+        starts, came = links.seen(n_places)
+        here = np.flatnonzero(np.diff(starts))
+        number, former = self.of_all(here)
+        both = former.and_more(came)
+        owner = np.concatenate([here[number], np.repeat(here, np.diff(starts)[here])])
+        order = np.lexsort(
+            (np.arange(len(owner))[::-1], both.others, owner)
+        )  # of two links of one pair the one that came is first
+        first = np.ones(len(order), np.bool_)
+        first[1:] = (np.diff(owner[order]) != 0) | (np.diff(both.others[order]) != 0)
+        self._put(here, owner[order[first]], both.take(order[first]))
+        self._number_copies(here)
+
+    def forget(self, places: NDArray[np.int64]) -> None:
+        """Forget all links of these articles, and their threads."""
+        copies = np.flatnonzero(np.isin(self.copies, self.copies[places]))
+        here = self.beside(places)
+        number, links = self.of_all(here)
+        left = ~np.isin(links.others, places)
+        self._put(here, here[number[left]], links.take(left))
+        self._lengths.values[places] = 0
+        self.threads[places] = 0
+        self._number_copies(copies)
+
+    def enter_threads(self, threads: Mapping[int, int]) -> None:
+        """Place -> the number of the thread that it is in from now on, 0 for none."""
+        self.threads[np.fromiter(threads, np.int64, len(threads))] = np.fromiter(threads.values(), np.int64, len(threads))
+
+    def _put(self, places: NDArray[np.int64], owners: NDArray[np.int64], links: LinksOf) -> None:
+        """Let these articles, rising, have these links, and no others; `owners` (n,), rising, says whose each is."""
+        starts = np.searchsorted(owners, places)
+        self._starts.values[places] = len(self._pool) + starts
+        self._lengths.values[places] = np.searchsorted(owners, places, side="right") - starts
+        self._pool.extend(links)
+        if len(self._pool) > SPREAD * (int(self._lengths.values.sum()) + len(self)):
+            self._gather()
+
+    def _gather(self) -> None:
+        """Leave the room to what counts: links that were replaced are still there."""
+        links = self.of_all(np.arange(len(self)))[1]
+        self._pool = _Pool(links)
+        self._starts.values[:] = np.cumsum(self._lengths.values) - self._lengths.values
+
+    def _number_copies(self, places: NDArray[np.int64]) -> None:
+        """Find again the copies of the articles at these places and of those that were their copies."""
+        here = np.flatnonzero(np.isin(self.copies, self.copies[places]))
+        left, links = self.of_all(here)
+        number = np.zeros(len(self), np.int64)
+        number[here] = np.arange(len(here))
+        twice = left[links.duplicate], number[links.others[links.duplicate]]
+        graph = sparse.coo_matrix((np.ones(len(twice[0]), np.int8), twice), shape=(len(here), len(here)))
+        labels = sparse.csgraph.connected_components(graph, directed=False)[1] if len(here) else np.zeros(0, np.int64)
+        first = np.full(len(here), len(self), np.int64)
+        np.minimum.at(first, labels, here)
+        self.copies[here] = first[labels]
+
+
+SPREAD = 2
+"""Room for links per link that counts, from which the others are cleared away."""

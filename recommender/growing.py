@@ -1,0 +1,79 @@
+"""Arrays and sparse rows that grow at their end: an archive in memory takes in an article without being copied."""
+
+from __future__ import annotations
+
+from typing import Any, Generic, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+T = TypeVar("T", bound=np.generic)
+
+SPARE = 8
+"""One part in this of an array is kept as room for what comes."""
+
+
+class Growing(Generic[T]):
+    """An array, shape (n, …), that grows along its first axis."""
+
+    def __init__(self, values: NDArray[T]) -> None:
+        self._room = values
+        self._used = len(values)
+
+    def __len__(self) -> int:
+        return self._used
+
+    @property
+    def values(self) -> NDArray[T]:
+        """(n, …) what it holds, not copied: writing to it changes it, growing may leave it behind."""
+        return self._room[: self._used]
+
+    def extend(self, more: NDArray[Any]) -> None:
+        """Add values, shape (m, …), at the end."""
+        needed = self._used + len(more)
+        if needed > len(self._room):
+            room = np.empty((needed + needed // SPARE, *self._room.shape[1:]), self._room.dtype)
+            room[: self._used] = self.values
+            self._room = room
+        self._room[self._used : needed] = more
+        self._used = needed
+
+    def lengthen(self, length: int, value: Any = 0) -> None:
+        """Grow to a length with one value again and again; a longer one stays as it is."""
+        if length > self._used:
+            self.extend(np.full((length - self._used, *self._room.shape[1:]), value, self._room.dtype))
+
+
+class GrowingRows:
+    """Sparse rows, of as many columns as whoever takes them says; a row may be replaced, and is then kept at the end."""
+
+    def __init__(self, rows: sparse.csr_matrix) -> None:
+        self._starts = Growing(rows.indptr[:-1].astype(np.int64))
+        self._lengths = Growing(np.diff(rows.indptr).astype(np.int64))
+        self._columns = Growing(rows.indices.astype(np.int32, copy=False))
+        self._values = Growing(rows.data.astype(np.float32, copy=False))
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def extend(self, rows: sparse.csr_matrix) -> None:
+        """Add rows at the end."""
+        self._starts.extend(len(self._columns) + rows.indptr[:-1].astype(np.int64))
+        self._lengths.extend(np.diff(rows.indptr))
+        self._columns.extend(rows.indices)
+        self._values.extend(rows.data)
+
+    def replace(self, places: NDArray[np.int64], rows: sparse.csr_matrix) -> None:
+        """Put these rows in the place of others."""
+        self._starts.values[places] = len(self._columns) + rows.indptr[:-1].astype(np.int64)
+        self._lengths.values[places] = np.diff(rows.indptr)
+        self._columns.extend(rows.indices)
+        self._values.extend(rows.data)
+
+    def take(self, places: NDArray[np.int64], n_columns: int) -> sparse.csr_matrix:
+        """(len(places), n_columns) float32: the rows at these places."""
+        lengths = self._lengths.values[places]
+        ends = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.arange(ends[-1]) + np.repeat(self._starts.values[places] - ends[:-1], lengths)
+        return sparse.csr_matrix((self._values.values[at], self._columns.values[at], ends), shape=(len(places), n_columns))
