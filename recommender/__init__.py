@@ -38,13 +38,18 @@ The way of the data, which is the way of the imports:
     judging.py                  an index and a truth -> measures, beside the baselines
     tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
-    cli.py                      the `recommender` command
-    editing.py                  its `rules` commands
-    shell.py                    its streams, exit codes and words
-    drawing.py                  answers -> text for a terminal
-    progress.py                 the progress of long work on a terminal
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
+    drawing.py                  answers -> text for a terminal
+    progress.py                 the progress of long work on a terminal
+    shell.py                    streams, exit codes and words of a command
+    commands/writing.py         build, add, remove
+    commands/reading.py         related, threads, thread, changes, explain
+    commands/judging.py         evaluate, tune
+    commands/upkeep.py          rebuild, compare, info, check, compact, backup, restore, repair
+    commands/rules.py           rules and its commands
+    commands/demo.py            demo
+    cli.py                      the `recommender` command, which has them all
 """
 
 from typing import TYPE_CHECKING, Any

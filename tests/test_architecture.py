@@ -31,7 +31,7 @@ DOORS = {
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
     "filelock": {"writing.py"},
-    "typer": {"cli.py", "editing.py", "shell.py"},
+    "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "writing.py", "records.py"},
 }
