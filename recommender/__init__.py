@@ -27,6 +27,9 @@ The way of the data, which is the way of the imports:
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
+    damage.py                   errors of SQLite -> what is wrong with an index
+    schema.py                   the tables of a store
+    folder.py                   the index folder: which store counts, and how another takes its place
     store.py                    the one durable truth: an SQLite file
     integrity.py                everything in an index compared with everything else in it
     compaction.py               an index made anew of its own rows, without a trace of what was removed

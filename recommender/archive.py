@@ -11,7 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.damage import unreadable
 from recommender.errors import IndexUnusableError
+from recommender.folder import CACHE
 from recommender.pipeline.candidates import DENSE, LEXICAL, LEXICAL_LEAD, Pairs, heaviest_terms, most_alike, unique_pairs
 from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
@@ -23,7 +25,7 @@ from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import Weights, score, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary
 from recommender.pipeline.wording import Wording
-from recommender.store import CACHE, Store, unreadable
+from recommender.store import Store
 
 BLOCK = 2_000
 """Articles that are compared at once; bounds the memory of a build."""

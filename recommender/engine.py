@@ -23,8 +23,10 @@ from recommender.answers import (
     ThreadChange,
     Tuning,
 )
+from recommender.damage import unreadable
 from recommender.errors import UnknownArticleError, UnknownThreadError
-from recommender.store import MANIFEST, Store, unreadable
+from recommender.folder import MANIFEST
+from recommender.store import Store
 
 if TYPE_CHECKING:
     from recommender.archive import Archive

@@ -17,7 +17,8 @@ from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, side
 from recommender.pipeline.scoring import score
 from recommender.pipeline.wording import Wording, reasons_of
 from recommender.rulebook import ruling_in
-from recommender.store import RELATIONS, Store
+from recommender.schema import RELATIONS
+from recommender.store import Store
 
 BLOCK = 2_000
 """Articles whose lists are written at once."""

@@ -18,7 +18,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, Links, days_of, joined, rows_of, weights_of, with_more, without, worth_keeping
+from recommender.damage import damaged, is_damage
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError, WriteFailedError
+from recommender.folder import CACHE, MANIFEST, read_manifest
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
@@ -46,7 +48,7 @@ from recommender.records import (
     write_weights,
 )
 from recommender.sidebars import write_lists
-from recommender.store import CACHE, MANIFEST, Store, damaged, is_damage, read_manifest, replacement
+from recommender.store import Store, replacement
 from recommender.stories import write_threads
 
 LOCK = "writer.lock"
