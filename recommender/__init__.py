@@ -39,6 +39,7 @@ The way of the data, which is the way of the imports:
     gold.py                     a truth of the site's own: story labels or judged pairs
     baselines.py                the latest, TF-IDF and chance, over the same articles
     judging.py                  an index and a truth -> measures, beside the baselines
+    learning.py                 a truth -> pairs to learn from -> the weights that fit them
     tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
     comparing.py                two indexes of the same articles -> how far they agree

@@ -23,7 +23,7 @@ PIPELINE = [f"pipeline/{step}.py" for step in STEPS]
 DOORS = {
     "faiss": {"pipeline/index.py"},
     "sklearn": {"pipeline/embedding.py"},
-    "scipy.optimize": {"tuning.py"},
+    "scipy.optimize": {"learning.py"},
     "sentence_transformers": {"pipeline/transformer.py"},
     "torch": {"pipeline/transformer.py"},
     "transformers": {"pipeline/transformer.py"},
