@@ -20,7 +20,8 @@ The way of the data, which is the way of the imports:
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
     errors.py                   what is refused, and what to do next
-    answers.py                  what a reader gets
+    answers.py                  what a reader gets: lists, threads, explanations
+    reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     archive.py                  all articles of an index in memory
     rulebook.py                 the rules that an index keeps
@@ -44,7 +45,7 @@ The way of the data, which is the way of the imports:
     engine.py                   Recommender
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
-    drawing.py                  answers -> text for a terminal
+    drawing.py                  answers, reports -> text for a terminal
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove

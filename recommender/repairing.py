@@ -10,7 +10,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from recommender.answers import Repaired
 from recommender.damage import damaged, unreadable
 from recommender.errors import IndexUnusableError, RecommenderError
 from recommender.folder import MANIFEST, read_manifest
@@ -22,6 +21,7 @@ from recommender.pipeline.history import Kind
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.records import ARTICLE, Former, article_of
+from recommender.reports import Repaired
 from recommender.schema import FORMAT
 from recommender.store import Store
 from recommender.writing import Settings, WriteOptions, replaced, sole_writer

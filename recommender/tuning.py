@@ -12,7 +12,6 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.answers import HeldOut, Outcome, Tuned, Tuning
 from recommender.archive import Archive
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import bootstrap, elements_of, weighted_bcubed, weighted_ratio
@@ -21,6 +20,7 @@ from recommender.judging import known_part
 from recommender.learning import Judged, fit, judged_of, sample_of
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import Weights, probability, shipped_weights
+from recommender.reports import HeldOut, Outcome, Tuned, Tuning
 from recommender.store import Store
 
 FOLDS = 5
