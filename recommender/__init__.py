@@ -20,13 +20,17 @@ The way of the data, which is the way of the imports:
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
     errors.py                   what is refused, and what to do next
-    answers.py                  what a reader gets
+    answers.py                  what a reader gets: lists, threads, explanations
+    reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     archive.py                  all articles of an index in memory
     rulebook.py                 the rules that an index keeps
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store
+    damage.py                   errors of SQLite -> what is wrong with an index
+    schema.py                   the tables of a store
+    folder.py                   the index folder: which store counts, and how another takes its place
     store.py                    the one durable truth: an SQLite file
     integrity.py                everything in an index compared with everything else in it
     compaction.py               an index made anew of its own rows, without a trace of what was removed
@@ -36,15 +40,21 @@ The way of the data, which is the way of the imports:
     gold.py                     a truth of the site's own: story labels or judged pairs
     baselines.py                the latest, TF-IDF and chance, over the same articles
     judging.py                  an index and a truth -> measures, beside the baselines
+    learning.py                 a truth -> pairs to learn from -> the weights that fit them
     tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
-    cli.py                      the `recommender` command
-    editing.py                  its `rules` commands
-    shell.py                    its streams, exit codes and words
-    drawing.py                  answers -> text for a terminal
-    progress.py                 the progress of long work on a terminal
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
+    drawing.py                  answers, reports -> text for a terminal
+    progress.py                 the progress of long work on a terminal
+    shell.py                    streams, exit codes and words of a command
+    commands/writing.py         build, add, remove
+    commands/reading.py         related, threads, thread, changes, explain
+    commands/judging.py         evaluate, tune
+    commands/upkeep.py          rebuild, compare, info, check, compact, backup, restore, repair
+    commands/rules.py           rules and its commands
+    commands/demo.py            demo
+    cli.py                      the `recommender` command, which has them all
 """
 
 from typing import TYPE_CHECKING, Any

@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.damage import unreadable
 from recommender.errors import IndexUnusableError
+from recommender.folder import CACHE
 from recommender.graph import Links, linked
+from recommender.growing import Growing, GrowingRows
 from recommender.pipeline.candidates import (
     DENSE,
     LEXICAL,
@@ -33,12 +36,11 @@ from recommender.pipeline.evidence import (
     evidence_of,
     views_of,
 )
-from recommender.growing import Growing, GrowingRows
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
 from recommender.pipeline.wording import Wording
-from recommender.store import CACHE, Store, unreadable
+from recommender.store import Store
 
 BLOCK = 2_000
 """Articles that are compared at once; bounds the memory of a build."""

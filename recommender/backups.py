@@ -22,7 +22,9 @@ from typing import IO, Any
 
 from recommender import __version__
 from recommender.errors import BackupError, IndexUnusableError
-from recommender.store import CACHE, FORMAT, Store, successor, verify
+from recommender.folder import CACHE, successor
+from recommender.schema import FORMAT
+from recommender.store import Store, verify
 from recommender.writing import WriteOptions, sole_writer
 
 BACKUP_FORMAT = 1

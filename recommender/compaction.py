@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recommender.store import CACHE, MANIFEST, Store, replacement, unreadable
+from recommender.damage import unreadable
+from recommender.folder import CACHE, MANIFEST
+from recommender.store import Store, replacement
 from recommender.writing import WriteOptions, sole_writer
 
 NO_TERM = "∅"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from recommender.answers import Comparison
 from recommender.evaluation import bcubed
+from recommender.reports import Comparison
 from recommender.store import Store
 
 MOST_NAMED = 100

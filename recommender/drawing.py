@@ -1,4 +1,4 @@
-"""Answers -> lines of text for a person. Pure: what is known comes in, lines go out; imports answers alone."""
+"""Answers and reports -> lines of text for a person. Pure: what is known comes in, lines go out; imports these two alone."""
 
 from __future__ import annotations
 
@@ -7,20 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from recommender.answers import (
-    Evaluation,
-    Explanation,
-    Figure,
-    Finding,
-    HeldOut,
-    Outcome,
-    Related,
-    RelatedList,
-    StoryThread,
-    ThreadChange,
-    Tuned,
-    Tuning,
-)
+from recommender.answers import Explanation, Related, RelatedList, StoryThread, ThreadChange
+from recommender.reports import Evaluation, Figure, Finding, HeldOut, Outcome, Tuned, Tuning
 
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]+")
 """What could move the cursor, colour the screen or turn the reading direction: articles are outside text."""

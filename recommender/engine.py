@@ -10,21 +10,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from recommender.answers import (
-    Comparison,
-    Evaluation,
-    Explanation,
-    Finding,
-    Profile,
-    Related,
-    RelatedList,
-    Repaired,
-    StoryThread,
-    ThreadChange,
-    Tuning,
-)
+from recommender.answers import Explanation, Profile, Related, RelatedList, StoryThread, ThreadChange
+from recommender.damage import unreadable
 from recommender.errors import UnknownArticleError, UnknownThreadError
-from recommender.store import MANIFEST, Store, unreadable
+from recommender.folder import MANIFEST
+from recommender.reports import Comparison, Evaluation, Finding, Repaired, Tuning
+from recommender.store import Store
 
 if TYPE_CHECKING:
     from recommender.archive import Archive

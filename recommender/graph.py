@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.growing import Growing
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.evidence import Evidence
-from recommender.growing import Growing
 from recommender.pipeline.linking import DEFAULT as THREADS
 from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate

@@ -8,13 +8,16 @@ from hashlib import blake2b
 
 import numpy as np
 
-from recommender.answers import Finding
 from recommender.archive import unpacked
+from recommender.damage import unreadable
 from recommender.errors import RecommenderError
+from recommender.folder import CACHE
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import LSA
 from recommender.records import stored_articles
-from recommender.store import CACHE, RELATIONS, Store, unreadable
+from recommender.reports import Finding
+from recommender.schema import RELATIONS
+from recommender.store import Store
 
 BLOCK = 2_000
 """Articles whose terms are unpacked at once."""

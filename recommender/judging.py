@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.answers import Evaluation, Figure
 from recommender.archive import Archive
 from recommender.baselines import (
     TFIDF_CUT,
@@ -42,6 +41,7 @@ from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import score
+from recommender.reports import Evaluation, Figure
 from recommender.store import Store
 
 K = 5

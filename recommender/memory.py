@@ -6,9 +6,10 @@ import threading
 from typing import Any
 
 from recommender.archive import Archive, load
+from recommender.damage import unreadable
 from recommender.graph import Graph
 from recommender.records import load_graph
-from recommender.store import Store, unreadable
+from recommender.store import Store
 
 
 class Memory:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from recommender.answers import Repaired
+from recommender.damage import damaged, unreadable
 from recommender.errors import IndexUnusableError, RecommenderError
+from recommender.folder import MANIFEST, read_manifest
 from recommender.integrity import check
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash
@@ -20,7 +21,9 @@ from recommender.pipeline.history import Kind
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.records import ARTICLE, Former, article_of
-from recommender.store import FORMAT, MANIFEST, Store, damaged, read_manifest, unreadable
+from recommender.reports import Repaired
+from recommender.schema import FORMAT
+from recommender.store import Store
 from recommender.writing import Settings, WriteOptions, replaced, sole_writer
 
 REMEDY = "restore a backup, or build it again with `recommender build`"

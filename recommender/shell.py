@@ -7,7 +7,7 @@ import functools
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
@@ -102,6 +102,9 @@ IndexOption = Annotated[Path, typer.Option("--index", metavar="DIR", envvar="REC
 JsonOption = Annotated[bool, typer.Option("--json", help="One JSON object a line.")]
 QuietOption = Annotated[bool, typer.Option("--quiet", "-q", help="Nothing on stderr but errors.")]
 DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, help="Show the traceback of an error.")]
+DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where the model runs: cpu, cuda, mps.")]
+Format = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq"]
+FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of the sources, where the ending does not tell.")]
 DEFAULT_INDEX = Path("artifacts/index")
 
 
@@ -132,6 +135,15 @@ def say(message: str) -> None:
     """Write a line to stderr."""
     if sys.stderr is not None:
         print(message, file=sys.stderr, flush=True)  # noqa: T201
+
+
+@contextlib.contextmanager
+def at_work(quiet: bool) -> Iterator[tuple[Any, Any]]:
+    """What to tell a person of, and how far the work is."""
+    from recommender.progress import shown_progress
+
+    with shown_progress(quiet=quiet) as progress:
+        yield (lambda message: None) if quiet else say, progress
 
 
 def print_lines(lines: Iterable[str]) -> None:

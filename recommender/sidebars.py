@@ -18,7 +18,8 @@ from recommender.pipeline.overruling import CHOSEN, Ruling, overruled_list
 from recommender.pipeline.ranking import DEFAULT, Candidates, sidebar, similar
 from recommender.pipeline.wording import reasons_of
 from recommender.rulebook import ruling_in
-from recommender.store import RELATIONS, Store
+from recommender.schema import RELATIONS
+from recommender.store import Store
 from recommender.stories import Texts
 
 BLOCK = 2_000

@@ -1,11 +1,4 @@
-"""The one durable truth: an index folder with a manifest and one SQLite file (WAL). Reading needs nothing heavier.
-
-    INDEX/manifest.json             format version, the store's file name, model, revision, dimensions
-    INDEX/store-<generation>.sqlite everything else
-    INDEX/neighbours.faiss          a cache of the neighbour search; made anew when missing, stale or damaged
-
-A new index is written beside the old one under a new generation; renaming the manifest makes it the one that counts.
-"""
+"""The one durable truth: an SQLite file (WAL) in the index folder, and what it answers. Reading needs nothing heavier."""
 
 from __future__ import annotations
 
@@ -15,75 +8,15 @@ import os
 import re
 import sqlite3
 import threading
-import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from recommender.answers import Profile, Related, Relation, StoryThread, ThreadChange, ThreadPlace
+from recommender.damage import damaged, is_damage, unreadable
 from recommender.errors import IndexUnusableError
-
-FORMAT = 2
-"""Version of the manifest and of the tables; raised with every change that older code would misread."""
-
-MANIFEST = "manifest.json"
-CACHE = "neighbours.faiss"
-RELATIONS: tuple[Relation, ...] = ("duplicate", "same-story", "related")
-"""`links.relation` holds a place in this tuple."""
-
-SCHEMA = """
-CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
-CREATE TABLE articles (
-    row INTEGER PRIMARY KEY,
-    id TEXT NOT NULL UNIQUE,
-    title TEXT NOT NULL,
-    url TEXT,
-    published TEXT,              -- ISO 8601, UTC
-    instant REAL,                -- the same in seconds since 1970
-    section TEXT,
-    language TEXT,
-    others TEXT NOT NULL,        -- JSON: updated, authors, tags, image
-    hash BLOB NOT NULL,
-    thread INTEGER REFERENCES threads (number),
-    position INTEGER             -- in the thread, 1 is the oldest
-);
-CREATE INDEX articles_by_thread ON articles (thread, position) WHERE thread IS NOT NULL;
-CREATE INDEX articles_by_section ON articles (section, instant);
-CREATE TABLE bodies (row INTEGER PRIMARY KEY, body BLOB NOT NULL);     -- as given, deflated
-CREATE TABLE vectors (row INTEGER PRIMARY KEY, vector BLOB NOT NULL);  -- float16
-CREATE TABLE terms (row INTEGER PRIMARY KEY, counts BLOB NOT NULL);
-CREATE TABLE vocabulary (
-    number INTEGER PRIMARY KEY, term TEXT NOT NULL, spelling TEXT NOT NULL,
-    articles INTEGER NOT NULL, capitals INTEGER NOT NULL, smalls INTEGER NOT NULL
-);
-CREATE TABLE links (             -- every pair twice, once from either side
-    row INTEGER NOT NULL, other INTEGER NOT NULL,
-    score REAL NOT NULL,         -- related
-    same REAL NOT NULL,          -- same story
-    relation INTEGER NOT NULL,
-    reasons TEXT,                -- JSON; null where no list shows the pair
-    similar INTEGER,             -- place in the list of that profile, 0 is the first
-    sidebar INTEGER,
-    PRIMARY KEY (row, other)
-) WITHOUT ROWID;
-CREATE TABLE threads (
-    number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label TEXT NOT NULL, keywords TEXT NOT NULL,
-    lead INTEGER NOT NULL, size INTEGER NOT NULL, first_instant REAL, last_instant REAL
-);
-CREATE INDEX threads_by_time ON threads (last_instant);
-CREATE TABLE blobs (name TEXT PRIMARY KEY, value BLOB NOT NULL);        -- encoder, boilerplate
-CREATE TABLE redirects (former TEXT PRIMARY KEY, thread TEXT NOT NULL) WITHOUT ROWID;   -- ids of threads that were merged
-CREATE TABLE changes (           -- what happened to threads, oldest first
-    number INTEGER PRIMARY KEY,
-    at TEXT NOT NULL,            -- ISO 8601, UTC
-    kind TEXT NOT NULL,          -- founded, joined, left, merged, split, renamed, closed
-    thread TEXT NOT NULL,
-    other TEXT,                  -- the thread it was merged into or split off from
-    articles TEXT NOT NULL,      -- JSON: ids of the articles that this is about
-    label TEXT                   -- of the thread, after
-);
-CREATE TABLE rules (number INTEGER PRIMARY KEY, rule TEXT NOT NULL UNIQUE);             -- JSON: what editors have decided
-"""
+from recommender.folder import read_manifest, successor
+from recommender.schema import RELATIONS, SCHEMA
 
 
 class Store:
@@ -345,30 +278,6 @@ def _rebuild_advice(articles: int, fitted: int) -> str:
     return f"worth it: fitted to {fitted:,} articles, now {articles:,}" if grown else "not needed"
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an index; IndexUnusableError where there is none, or one of another format."""
-    try:
-        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-        version, name = manifest["format"], manifest["store"]
-    except FileNotFoundError:
-        raise IndexUnusableError(str(folder), "there is no index here", "make one with `recommender build`") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise IndexUnusableError(
-            str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`"
-        ) from error
-    if version != FORMAT:
-        raise IndexUnusableError(
-            str(folder),
-            f"it is of format {version}, this version reads format {FORMAT}",
-            "build it again with `recommender build`",
-        )
-    if Path(str(name)).name != name:
-        raise IndexUnusableError(
-            str(folder), "its manifest names a file outside the index", "build it again with `recommender build`"
-        )
-    return dict(manifest)
-
-
 def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
     if write:
         address = f"{file.absolute().as_uri()}?mode=rw"
@@ -383,36 +292,6 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
             connection.execute("PRAGMA synchronous = FULL")
         connection.execute("SELECT value FROM meta WHERE key = 'articles'").fetchall()
     return connection
-
-
-def is_damage(error: sqlite3.Error) -> bool:
-    """Whether SQLite complains of what is in the file, and not of the disk or the rights."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code == sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def _is_refusal(error: Exception) -> bool:
-    """Whether the disk refused: full, read-only, not to be opened; SQLite makes small files even to read."""
-    code = getattr(error, "sqlite_errorcode", None) or 0
-    refusals = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
-    return code & 0xFF in refusals and code != sqlite3.SQLITE_IOERR_SHORT_READ
-
-
-def damaged(folder: Path, error: Exception) -> IndexUnusableError:
-    """What to say of an index whose file holds what no index holds, or cannot be read."""
-    if _is_refusal(error):
-        return IndexUnusableError(str(folder), f"it cannot be read ({error})", "see to the room on its disk and to its rights")
-    said = " ".join(str(error).split()) or type(error).__name__
-    return IndexUnusableError(str(folder), f"damaged ({said})", "build it again with `recommender build`")
-
-
-@contextlib.contextmanager
-def unreadable(folder: Path) -> Iterator[None]:
-    """Around what only reads stored rows and makes values of them: whatever they fail to be is an IndexUnusableError."""
-    try:
-        yield
-    except (sqlite3.DatabaseError, zlib.error, ValueError, TypeError, LookupError, OverflowError) as error:
-        raise damaged(folder, error) from error
 
 
 def verify(folder: Path, manifest: dict[str, Any]) -> None:
@@ -440,65 +319,3 @@ def replacement(folder: Path) -> Iterator[Store]:
             connection.execute("PRAGMA journal_mode = WAL")
         finally:
             connection.close()
-
-
-@contextlib.contextmanager
-def successor(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """(a file to write a store to, its manifest to complete); they count when the block ends, and are gone if it fails."""
-    folder.mkdir(parents=True, exist_ok=True)
-    name = f"store-{os.urandom(6).hex()}.sqlite"
-    file = folder / name
-    manifest: dict[str, Any] = {"format": FORMAT, "store": name}
-    with contextlib.suppress(IndexUnusableError):  # without a manifest to trust nothing is known to be a leftover
-        _forget_all_but(folder, {name, str(read_manifest(folder)["store"])})  # of a build that was killed
-    try:
-        yield file, manifest
-        _sync(file)
-        _publish(folder, manifest)
-    except BaseException:
-        _forget(file)
-        raise
-    _forget_all_but(folder, {name})
-
-
-def _forget_all_but(folder: Path, kept: set[str]) -> None:
-    for file in folder.glob("store-*.sqlite"):
-        if file.name not in kept:
-            _forget(file)
-
-
-def _publish(folder: Path, manifest: dict[str, Any]) -> None:
-    """Let a manifest count, for good or not at all: where the folder cannot be synced the former one counts again."""
-    beside, place = folder / f"{MANIFEST}.new", folder / MANIFEST
-    former = place.read_bytes() if place.exists() else None
-    try:
-        beside.write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
-        _sync(beside)
-        beside.replace(place)
-        _sync(folder)
-    except BaseException:
-        if former is None:
-            place.unlink(missing_ok=True)
-        elif place.read_bytes() != former:
-            beside.write_bytes(former)
-            beside.replace(place)
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def _sync(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
-def _forget(file: Path) -> None:
-    for path in (
-        file,
-        file.with_name(file.name + "-wal"),
-        file.with_name(file.name + "-shm"),
-        file.with_name(file.name + "-journal"),
-    ):
-        path.unlink(missing_ok=True)

@@ -18,7 +18,9 @@ from filelock import FileLock, Timeout
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, days_of, load, weights_of
+from recommender.damage import damaged, is_damage
 from recommender.errors import IndexBusyError, RecommenderError, UnknownArticleError, WriteFailedError
+from recommender.folder import CACHE, MANIFEST, read_manifest
 from recommender.graph import Graph, Links, joined, worth_keeping
 from recommender.memory import Memory, edition_of
 from recommender.pipeline.articles import Article
@@ -49,7 +51,7 @@ from recommender.records import (
     write_weights,
 )
 from recommender.sidebars import write_lists
-from recommender.store import CACHE, MANIFEST, Store, damaged, is_damage, read_manifest, replacement
+from recommender.store import Store, replacement
 from recommender.stories import Texts, write_threads
 
 LOCK = "writer.lock"

@@ -19,8 +19,8 @@ from typer.testing import CliRunner
 from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import BackupError, IndexUnusableError
+from recommender.folder import CACHE, read_manifest
 from recommender.pipeline.index import VectorIndex
-from recommender.store import CACHE, read_manifest
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)

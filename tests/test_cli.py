@@ -22,8 +22,9 @@ from typer.testing import CliRunner
 
 from recommender import Recommender, RecommenderError, read_articles
 from recommender.answers import StoryThread
-from recommender.cli import Format, app
+from recommender.cli import app
 from recommender.pipeline.formats import FORMATS
+from recommender.shell import Format
 
 SAMPLE = Path(str(resources.files("recommender") / "sample" / "articles.jsonl"))
 GOLD = SAMPLE.with_name("gold.csv")
@@ -237,7 +238,7 @@ def test_a_draft_is_a_title_line_and_a_body(newsroom_index: Path, tmp_path: Path
 
 def test_a_long_first_line_is_no_title() -> None:
     """One line alone, or a first line longer than any headline, is all body."""
-    from recommender.cli import TITLE_LIMIT, _draft
+    from recommender.commands.reading import TITLE_LIMIT, _draft
 
     assert (_draft("Short\n\nand a body\n").title, _draft("Short\n\nand a body\n").body) == ("Short", "and a body")
     assert (_draft("Short alone\n").title, _draft("Short alone\n").body) == ("", "Short alone")

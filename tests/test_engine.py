@@ -24,11 +24,12 @@ import pytest
 from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, writing
 from recommender.archive import load
 from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError, UnknownArticleError, UnknownThreadError
+from recommender.folder import read_manifest
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import shipped_weights
-from recommender.store import Store, read_manifest
+from recommender.store import Store
 from tests.archives import FIRST_DAY, newspaper, planted, report
 from tests.models import WORDS, static_model, transformer_model
 

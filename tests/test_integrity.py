@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from recommender import Recommender
 from recommender.cli import app
-from recommender.store import CACHE, read_manifest
+from recommender.folder import CACHE, read_manifest
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)

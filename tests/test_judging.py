@@ -20,7 +20,6 @@ from sklearn.metrics import precision_score, recall_score, roc_auc_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from recommender import Article, Recommender
-from recommender.answers import Evaluation, Figure
 from recommender.baselines import Labelled, average_linkage, cosines_of, latest_lists, nearness, random_lists, tfidf_lists
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import (
@@ -37,6 +36,7 @@ from recommender.evaluation import (
 )
 from recommender.gold import Gold, JudgedPairs, StoryLabels, read_gold
 from recommender.judging import SYSTEMS, gain_of
+from recommender.reports import Evaluation, Figure
 from tests.archives import newspaper
 
 GOLD = Path(__file__).parents[1] / "recommender" / "sample" / "gold.csv"

@@ -13,9 +13,10 @@ from typer.testing import CliRunner
 from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import IndexUnusableError
+from recommender.folder import read_manifest
 from recommender.pipeline.rules import Rule
 from recommender.records import articles_of
-from recommender.store import Store, read_manifest
+from recommender.store import Store
 from tests.archives import newspaper
 
 ARTICLES = newspaper(20, 4, 10)

@@ -18,7 +18,8 @@ from recommender.cli import app
 from recommender.errors import IndexUnusableError, InvalidRuleError, InvalidRulesError, UnknownRuleError
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Scores
-from recommender.store import RELATIONS, Store
+from recommender.schema import RELATIONS
+from recommender.store import Store
 from tests.archives import newspaper, report
 from tests.models import static_model
 from tests.pipeline.test_rules import any_rule

@@ -13,7 +13,9 @@ import pytest
 
 from recommender import Recommender
 from recommender.errors import IndexUnusableError
-from recommender.store import FORMAT, MANIFEST, Store, read_manifest, replacement
+from recommender.folder import MANIFEST, read_manifest
+from recommender.schema import FORMAT
+from recommender.store import Store, replacement
 from tests.archives import newspaper
 
 ARTICLES = newspaper(3, 3, 2)

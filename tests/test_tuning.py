@@ -21,12 +21,13 @@ from sklearn.metrics import log_loss as log_loss_of_sklearn
 from typer.testing import CliRunner
 
 from recommender import Article, Recommender, RecommenderError, writing
-from recommender.answers import HeldOut
 from recommender.cli import app
 from recommender.errors import IndexUnusableError, UnreadableSourceError
+from recommender.learning import Judged, Sample, fit, sample_of
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.scoring import NAMES, Weights, probability, shipped_weights
-from recommender.tuning import FOLDS, Judged, Sample, fit, folds_of, held_out, losses, read_weights, sample_of
+from recommender.reports import HeldOut
+from recommender.tuning import FOLDS, folds_of, held_out, losses, read_weights
 from tests.archives import FIRST_DAY, SYLLABLES, newspaper
 
 GOLD = Path(__file__).parents[1] / "recommender" / "sample" / "gold.csv"

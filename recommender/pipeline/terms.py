@@ -17,8 +17,8 @@ import stop_words
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.pipeline.content import Content
 from recommender.growing import Growing
+from recommender.pipeline.content import Content
 
 TOKEN = re.compile(r"[^\W_](?:[\w\-’']*\w)?|[.!?:\n“\"]")
 """A word (apostrophes and hyphens inside belong to it), or a mark after which a capital says nothing."""

@@ -1,4 +1,4 @@
-"""The `recommender rules` commands: editors overrule the machine. Translates like `cli`, and does not think either."""
+"""What editors decide, over the machine: `rules` and its commands."""
 
 import re
 from pathlib import Path
@@ -26,12 +26,11 @@ from recommender.shell import (
     text_of,
 )
 
-rules = typer.Typer(
+commands = typer.Typer(
     cls=Commands,
     name="rules",
     no_args_is_help=True,
     rich_markup_mode=None,
-    context_settings={"help_option_names": ["-h", "--help"]},
     epilog=examples(
         "recommender rules pin a17 a03                 a03 stands first beside a17",
         "recommender rules never a17 a05               neither is shown beside the other",
@@ -51,7 +50,7 @@ def _article(meaning: str) -> "typer.models.ArgumentInfo":
     return info
 
 
-@rules.callback()
+@commands.callback()
 def editors() -> None:
     """What editors decide goes before what the engine holds.
 
@@ -59,7 +58,7 @@ def editors() -> None:
     """
 
 
-@rules.command("list", cls=Command, epilog=examples("recommender rules list", "recommender rules list --json"))
+@commands.command("list", cls=Command, epilog=examples("recommender rules list", "recommender rules list --json"))
 def list_rules(
     index: IndexOption = DEFAULT_INDEX, as_json: JsonOption = False, quiet: QuietOption = False, debug: DebugOption = False
 ) -> None:
@@ -70,7 +69,7 @@ def list_rules(
         say(f"{index} has no rules")
 
 
-@rules.command(
+@commands.command(
     cls=Command, epilog=examples("recommender rules pin a17 a03", 'recommender rules pin a17 a03 --note "the explainer"')
 )
 def pin(
@@ -88,7 +87,7 @@ def pin(
     _keep(Recommender.open(index), Rule(kind="pin", articles=(one, other), note=_one_line(note)), quiet)
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules never a17 a05", "recommender rules never a05"))
+@commands.command(cls=Command, epilog=examples("recommender rules never a17 a05", "recommender rules never a05"))
 def never(
     one: Annotated[str, _article("An article.")],
     other: Annotated[str | None, _article("Another; without it, none shows the first.")] = None,
@@ -102,7 +101,9 @@ def never(
     _keep(Recommender.open(index), Rule(kind="never", articles=articles, note=_one_line(note)), quiet)
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules merge a17 a05", "recommender rules merge t0f3c2a91be t83d1f00b2a"))
+@commands.command(
+    cls=Command, epilog=examples("recommender rules merge a17 a05", "recommender rules merge t0f3c2a91be t83d1f00b2a")
+)
 def merge(
     one: NamedArgument,
     other: NamedArgument,
@@ -120,7 +121,7 @@ def merge(
     _keep(engine, Rule(kind="merge", articles=articles, note=_one_line(note)), quiet)
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules split a17", "recommender rules split a17 a18 a20"))
+@commands.command(cls=Command, epilog=examples("recommender rules split a17", "recommender rules split a17 a18 a20"))
 def split(
     ids: Annotated[list[str], typer.Argument(metavar="ID", show_default=False, help="Articles.")],
     index: IndexOption = DEFAULT_INDEX,
@@ -135,7 +136,7 @@ def split(
     _keep(Recommender.open(index), Rule(kind="split", articles=tuple(ids), note=_one_line(note)), quiet)
 
 
-@rules.command(cls=Command, epilog=examples('recommender rules rename t0f3c2a91be "Putin in North Korea"'))
+@commands.command(cls=Command, epilog=examples('recommender rules rename t0f3c2a91be "Putin in North Korea"'))
 def rename(
     thread: NamedArgument,
     label: Annotated[str, typer.Argument(metavar="LABEL", show_default=False, help="What it is called.")],
@@ -153,7 +154,7 @@ def rename(
     _keep(engine, rule, quiet)
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules lock t0f3c2a91be"))
+@commands.command(cls=Command, epilog=examples("recommender rules lock t0f3c2a91be"))
 def lock(
     thread: NamedArgument,
     index: IndexOption = DEFAULT_INDEX,
@@ -170,7 +171,7 @@ def lock(
     _keep(engine, Rule(kind="lock", articles=found.article_ids, note=_one_line(note)), quiet)
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules drop 2"))
+@commands.command(cls=Command, epilog=examples("recommender rules drop 2"))
 def drop(
     number: Annotated[int, typer.Argument(metavar="NUMBER", show_default=False, help="As `rules list` prints it.")],
     index: IndexOption = DEFAULT_INDEX,
@@ -183,7 +184,9 @@ def drop(
         say(f"dropped rule {number}")
 
 
-@rules.command(cls=Command, epilog=examples("recommender rules export rules.txt", "recommender rules export | diff rules.txt -"))
+@commands.command(
+    cls=Command, epilog=examples("recommender rules export rules.txt", "recommender rules export | diff rules.txt -")
+)
 def export(
     file: Annotated[Path | None, typer.Argument(metavar="FILE", show_default=False, help="Default: stdout.")] = None,
     index: IndexOption = DEFAULT_INDEX,
@@ -198,7 +201,7 @@ def export(
         file.write_text(text, encoding="utf-8")
 
 
-@rules.command(
+@commands.command(
     "import", cls=Command, epilog=examples("recommender rules import rules.txt", "recommender rules import rules.txt --replace")
 )
 def import_rules(

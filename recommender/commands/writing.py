@@ -1,0 +1,129 @@
+"""What changes the articles of an index: `build`, `add`, `remove`."""
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from recommender import Recommender
+from recommender.shell import (
+    DEFAULT_INDEX,
+    Command,
+    DebugOption,
+    DeviceOption,
+    FormatOption,
+    IndexOption,
+    QuietOption,
+    at_work,
+    examples,
+    text_of,
+)
+
+if TYPE_CHECKING:
+    from recommender.pipeline.articles import Article
+
+commands = typer.Typer()
+
+SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files; - is stdin.")]
+SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Go on without rows that are no articles, and say how many.")]
+EvergreenOption = Annotated[
+    list[str] | None,
+    typer.Option("--evergreen", metavar="SECTION", show_default=False, help="Articles of this section do not age; repeatable."),
+]
+
+
+@commands.command(
+    cls=Command,
+    epilog=examples(
+        "recommender build articles.jsonl",
+        "recommender build 2023.csv.gz 2024.csv.gz --index /srv/news/index",
+        "zcat export.gz | recommender build - --format jsonl --skip-invalid",
+        "recommender build articles.jsonl --model ./models/my-model --device cuda",
+        "recommender build articles.jsonl --weights weights.json",
+    ),
+)
+def build(
+    sources: SourcesArgument,
+    index: IndexOption = DEFAULT_INDEX,
+    model: Annotated[str, typer.Option(metavar="NAME", help="lsa, or a sentence-transformers model by name or folder.")] = "lsa",
+    weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights that `tune` wrote.", show_default=False)] = None,
+    evergreen: EvergreenOption = None,
+    format: FormatOption = None,
+    skip_invalid: SkipOption = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Make an index of articles, or replace one.
+
+    Until the new one is complete, readers see the old one. Of two rows with one id the later counts.
+    """
+    started = time.perf_counter()
+    with at_work(quiet) as (notice, progress):
+        articles = _articles(sources, format, skip_invalid, notice)
+        engine = Recommender.build(
+            articles,
+            index,
+            model=model,
+            weights=weights,
+            evergreen=evergreen or (),
+            device=device,
+            notice=notice,
+            progress=progress,
+        )
+    facts = engine.info()
+    counts = f"{facts['articles']:,} articles, {facts['threads']:,} threads"
+    notice(f"built {index}: {counts}, {time.perf_counter() - started:.1f} s")
+
+
+@commands.command(
+    cls=Command,
+    epilog=examples("recommender add today.jsonl", "tail -n 100 articles.jsonl | recommender add - --format jsonl --quiet"),
+)
+def add(
+    sources: SourcesArgument,
+    index: IndexOption = DEFAULT_INDEX,
+    format: FormatOption = None,
+    skip_invalid: SkipOption = False,
+    device: DeviceOption = None,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Add articles, and bring known ones up to date.
+
+    One that is known and has not changed costs nothing.
+    """
+    engine = Recommender.open(index, device=device)
+    with at_work(quiet) as (notice, progress):
+        done = engine.add(_articles(sources, format, skip_invalid, notice), notice=notice, progress=progress)
+    notice(f"added {done.added}, updated {done.updated}, unchanged {done.unchanged}")
+
+
+@commands.command(cls=Command, epilog=examples("recommender remove a17 a18", "cut -f1 withdrawn.tsv | recommender remove -"))
+def remove(
+    ids: Annotated[list[str], typer.Argument(metavar="ID", show_default=False, help="Articles; - reads ids from stdin.")],
+    index: IndexOption = DEFAULT_INDEX,
+    quiet: QuietOption = False,
+    debug: DebugOption = False,
+) -> None:
+    """Forget articles everywhere.
+
+    Where one of them is not in the index, nothing is changed.
+    """
+    engine = Recommender.open(index)
+    named = [given for one in ids for given in (_ids_from_stdin() if one == "-" else [one])]
+    with at_work(quiet) as (notice, _):
+        done = engine.remove(named)
+    notice(f"removed {done.removed}")
+
+
+def _articles(sources: list[str], format: str | None, skip_invalid: bool, notice: Any) -> "Iterator[Article]":
+    from recommender import read_articles
+
+    return read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice)
+
+
+def _ids_from_stdin() -> list[str]:
+    return [line.strip() for line in text_of("-").splitlines() if line.strip()]
