@@ -235,7 +235,7 @@ def faults_of_list(found: RelatedList, profile: Profile, rules: Iterable[Rule]) 
     if pins and shown[:1] != pins[:1]:
         yield f"{found.id} does not begin with {pins}: {shown}"
     for rule in rules:
-        if rule.kind == "never" and found.id in rule.articles and set(shown) & set(rule.articles):
+        if rule.kind == "never" and found.id in rule.articles and set(rule.articles) & set(shown) - {found.id}:
             yield f"{found.id} shows what is never to be beside it: {shown}"
 
 
