@@ -23,7 +23,10 @@ The way of the data, which is the way of the imports:
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
+    growing.py                  arrays that grow at their end
     archive.py                  all articles of an index in memory
+    graph.py                    all links between them, and who is in a thread with whom
+    memory.py                   both, kept between one question or write and the next
     rulebook.py                 the rules that an index keeps
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links

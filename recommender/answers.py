@@ -138,9 +138,9 @@ class ThreadChange:
     """founded, joined, left, merged, split, renamed or closed."""
     thread_id: str
     other_id: str | None
-    """Of a merge the thread that goes on, of a split the one it comes from."""
+    """Of a merge the thread that goes on, of a split the one that the articles come from."""
     article_ids: tuple[str, ...]
-    """The articles that came, went, or make up the thread."""
+    """The articles that came, went, or make up the thread; one that went from a thread to another is in a merge or a split."""
     label: str | None
     """Of the thread, then."""
 

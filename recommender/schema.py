@@ -57,7 +57,7 @@ CREATE TABLE changes (           -- what happened to threads, oldest first
     at TEXT NOT NULL,            -- ISO 8601, UTC
     kind TEXT NOT NULL,          -- founded, joined, left, merged, split, renamed, closed
     thread TEXT NOT NULL,
-    other TEXT,                  -- the thread it was merged into or split off from
+    other TEXT,                  -- the thread it was merged into, or that the articles were split off from
     articles TEXT NOT NULL,      -- JSON: ids of the articles that this is about
     label TEXT                   -- of the thread, after
 );

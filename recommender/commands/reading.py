@@ -139,7 +139,8 @@ def changes(
 ) -> None:
     """Print what happened to the story threads, oldest first.
 
-    A thread is founded, joined, left, merged, split, renamed or closed.
+    A thread is founded, joined, left, merged, split, renamed or closed. An article that goes from one thread to another is
+    in a merge or a split: `split A from B` is of the articles that are in A now and were in B.
     """
     found = Recommender.open(index).changes(since and since.replace(tzinfo=UTC))
     print_lines((json_line(one.to_json()) for one in found) if as_json else map(change_line, found))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -16,9 +16,9 @@ class Change:
 
     kind: Kind
     thread: str
-    """The thread it happened to; of a merge the one that is no more, of a split the new one."""
+    """The thread it happened to; of a merge the one that is no more, of a split the one that the articles are in now."""
     other: str | None = None
-    """Of a merge the thread that goes on, of a split the one that it comes from."""
+    """Of a merge the thread that goes on, of a split the one that the articles come from."""
     articles: tuple[str, ...] = ()
     """Those that this is about, sorted."""
 
@@ -34,41 +34,42 @@ class Threads:
 
 
 def changes_between(before: Threads, after: Threads) -> list[Change]:
-    """What has happened, by thread id; every article whose thread is another one now is named in a change.
+    """What has happened, by thread id; every article whose thread is another one now, or none, is named in one change.
 
-    A thread that is gone was merged into the one that most of its articles are in now, or closed where they stand alone. A
-    new one that has articles of another was split off from the one most of them come from; else it was founded.
+    A thread that is gone was merged into the one that most of its articles are in now, or closed where all stand alone. Any
+    other articles that went from one thread to another were split off, be that a new one or not. A new thread into which
+    none were split was founded. Who stood alone has joined, who stands alone now has left.
     """
     was, now = _members(before), _members(after)
-    merged = {
-        thread: heir
-        for thread in before.labels
-        if thread not in now and (heir := _most(after.of[a] for a in was.get(thread, ()) if a in after.of))
-    }
-    parents = {
-        thread: parent
-        for thread, members in now.items()
-        if thread not in before.labels and (parent := _most(before.of[a] for a in members if a in before.of))
-    }
+    gone = before.labels.keys() - now.keys()
+    heirs = {thread: heir for thread in gone if (heir := _most(after.of[a] for a in was.get(thread, ()) if a in after.of))}
+    moved: dict[str, dict[str, set[str]]] = {}  # to -> from -> articles
+    for article, thread in after.of.items():
+        if (former := before.of.get(article, thread)) != thread:
+            moved.setdefault(thread, {}).setdefault(former, set()).add(article)
     found: list[Change] = []
     for thread in sorted({*before.labels, *now}):
-        members, former = now.get(thread, set()), was.get(thread, set())
-        if thread not in now:
-            kind: Kind = "merged" if thread in merged else "closed"
-            found.append(Change(kind=kind, thread=thread, other=merged.get(thread), articles=tuple(sorted(former))))
-        elif thread not in before.labels:
-            kind = "split" if thread in parents else "founded"
-            found.append(Change(kind=kind, thread=thread, other=parents.get(thread), articles=tuple(sorted(members))))
-        else:
-            came = {a for a in members - former if merged.get(before.of.get(a, "")) != thread}
-            went = {a for a in former - members if parents.get(after.of.get(a, "")) != thread}
-            if came:
-                found.append(Change(kind="joined", thread=thread, articles=tuple(sorted(came))))
-            if went:
-                found.append(Change(kind="left", thread=thread, articles=tuple(sorted(went))))
-            if before.labels[thread] != after.labels[thread]:
-                found.append(Change(kind="renamed", thread=thread))
+        came = now.get(thread, set()) - before.of.keys()
+        went = was.get(thread, set()) - after.of.keys()
+        split = {former: articles for former, articles in moved.get(thread, {}).items() if heirs.get(former) != thread}
+        found += [_change("split", thread, split[former], former) for former in sorted(split)]
+        if thread not in before.labels and not split:
+            found.append(_change("founded", thread, came))
+        elif came:
+            found.append(_change("joined", thread, came))
+        if thread in gone and thread not in heirs:
+            found.append(_change("closed", thread, went))
+        elif went:
+            found.append(_change("left", thread, went))
+        if thread in heirs:
+            found.append(_change("merged", thread, moved[heirs[thread]][thread], heirs[thread]))
+        elif thread in now and before.labels.get(thread, after.labels[thread]) != after.labels[thread]:
+            found.append(_change("renamed", thread))
     return found
+
+
+def _change(kind: Kind, thread: str, articles: Iterable[str] = (), other: str | None = None) -> Change:
+    return Change(kind=kind, thread=thread, other=other, articles=tuple(sorted(articles)))
 
 
 def _members(threads: Threads) -> dict[str, set[str]]:
