@@ -28,6 +28,7 @@ The way of the data, which is the way of the imports:
     graph.py                    all links between them, and who is in a thread with whom
     memory.py                   both, kept between one question or write and the next
     rulebook.py                 the rules that an index keeps
+    rejoining.py                the threads around what has come, changed or gone
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     writing.py                  build, add, remove: down the pipeline, into the store

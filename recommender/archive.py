@@ -116,8 +116,11 @@ class Archive:
         return self._occurrences.values
 
     def places_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
-        """The places of rows that are there."""
-        return np.searchsorted(self.rows, rows)
+        """The places of rows that are there; ValueError where one is not."""
+        places = np.searchsorted(self.rows, rows)
+        if not (self.rows[np.minimum(places, len(self.rows) - 1)] == rows).all():
+            raise ValueError(f"a row of {rows!r} is not in the archive")
+        return places
 
     def counts_of(self, places: NDArray[np.int64]) -> TermCounts:
         """The terms of some articles."""
@@ -216,7 +219,7 @@ class Archive:
 
         Each row is one whose article has left, or higher than all that have been.
         """
-        places = self.places_of(rows)
+        places = np.searchsorted(self.rows, rows)
         again = self.rows[np.minimum(places, len(self.rows) - 1)] == rows
         places[~again] = len(self.rows) + np.argsort(np.argsort(rows[~again]))
         order = np.argsort(places)

@@ -10,11 +10,16 @@ from pathlib import Path
 
 from recommender.errors import IndexUnusableError
 
+SPOILED = (
+    sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_ERROR, sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH,
+)  # fmt: skip
+"""Of the last three: our statements are right, and break no rule of the tables, as long as the tables are ours."""
+
 
 def is_damage(error: sqlite3.Error) -> bool:
     """Whether SQLite complains of what is in the file, and not of the disk or the rights."""
     code = getattr(error, "sqlite_errorcode", None) or 0
-    return code & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB) or code == sqlite3.SQLITE_IOERR_SHORT_READ
+    return code & 0xFF in SPOILED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
 def _is_refusal(error: Exception) -> bool:

@@ -133,6 +133,12 @@ class Store:
         found = self.query("SELECT row FROM articles WHERE id = ?", article_id)
         return int(found[0][0]) if found else None
 
+    def last_row(self) -> int:
+        """The highest number that an article has, or had: none is given twice."""
+        ((there,),) = self.query("SELECT coalesce(max(row), 0) FROM articles")
+        ever = self.query("SELECT value FROM meta WHERE key = 'last_row'")
+        return max(int(there), int(ever[0][0]) if ever else 0)
+
     def article_ids(self) -> Iterator[str]:
         """Every article id in the order the articles came in."""
         for (article_id,) in self.query("SELECT id FROM articles ORDER BY row"):

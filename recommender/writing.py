@@ -382,7 +382,7 @@ def _bring_in(store: Store, articles: list[Article], known: dict[str, int], opti
         write_frequencies(db, archive.vocabulary, archive.leave(again))
         graph.forget(again)
         forget_rows(db, archive.rows[again].tolist())
-    next_row = 1 + max(int(store.query("SELECT coalesce(max(row), 0) FROM articles")[0][0]), int(archive.rows[-1]))
+    next_row = 1 + store.last_row()
     rows = []
     for article in articles:
         row = known.get(article.id)
@@ -398,6 +398,7 @@ def _bring_in(store: Store, articles: list[Article], known: dict[str, int], opti
     for number, article in enumerate(articles):
         if article.id in vectors:
             encoded[number] = vectors[article.id]
+    write_meta(store, {"last_row": next_row - 1})
     came = archive.take_in(np.array(rows, np.int64), [instant_of(a) for a in articles], counts, encoded)
     write_archive(db, archive, came)
     parts = []

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from recommender.graph import Graph, Links
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.overruling import ruling_of
-from recommender.stories import MOST_REJOINED, rejoined
+from recommender.rejoining import MOST_REJOINED, rejoined
 
 Known = dict[tuple[int, int], tuple[float, float, bool]]
 
