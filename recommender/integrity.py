@@ -124,7 +124,7 @@ def _lists(store: Store) -> Iterator[Finding]:
     untold = f"SELECT row FROM links WHERE {shown} AND NOT coalesce(json_valid(reasons), 0)"
     yield _counted(store, "place in a list without reasons", untold)
     pairs = "links l JOIN links m ON m.row = l.row AND m.similar = l.similar + 1"
-    order = f"SELECT l.row FROM {pairs} WHERE m.score > l.score"
+    order = f"SELECT l.row FROM {pairs} WHERE l.similar IS NOT NULL AND m.score > l.score"  # else every link meets every other
     yield _counted(store, "list out of order", order)
 
 

@@ -2,19 +2,51 @@
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner, Result
 
-from recommender import Article
-from recommender.pipeline.content import BoilerplateCounter, content_of, plain_text
+from recommender import Article, Recommender, writing
+from recommender.cli import app
+from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
+from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.records import articles_of
+from recommender.store import Store
+from tests.archives import FIRST_DAY, newspaper, report, word
+
+NEWSPAPER = newspaper(2, 3, 1)
+STORIES = [["s00a0", "s00a1", "s00a2"], ["s01a0", "s01a1", "s01a2"]]
 
 
 def seconds(work: Callable[[], object]) -> float:
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
+
+
+def threads_of(engine: Recommender) -> list[list[str]]:
+    return sorted(sorted(thread.article_ids) for thread in engine.threads())
+
+
+def sound(engine: Recommender, articles: list[Article]) -> None:
+    """Nothing is amiss, and every article reads back as it was given."""
+    assert engine.check() == []
+    store = Store.open(engine._folder)
+    assert list(articles_of(store)) == articles
+    store.close()
+
+
+def run(engine: Recommender, *words: str, stdin: str | None = None) -> Result:
+    return CliRunner(env={"RECOMMENDER_INDEX": str(engine._folder)}).invoke(app, list(words), input=stdin)
+
+
+# How long
 
 
 def cleaned(body: str) -> None:
@@ -34,3 +66,182 @@ def test_no_text_is_slow_to_clean(unit: str) -> None:
     """
     assert seconds(lambda: cleaned(unit * (1_000_000 // len(unit)))) < 4
 
+
+@pytest.mark.xfail(strict=True, reason="terms.NAME reads on to the end of the word from each capital in it")
+def test_no_word_is_slow_to_read() -> None:
+    """A word of 20,000 characters, half of them hyphens, takes under a second."""
+    content = Content(title="", lead="", text="A-" * 10_000)
+    assert seconds(lambda: count_terms([content], Vocabulary(), learn=True)) < 1
+
+
+@pytest.mark.slow
+def test_an_article_of_ten_megabytes_is_an_article(tmp_path: Path) -> None:
+    """Of 1.2 million words on one line; it reads back, is updated, found by what it shares, and disturbs no story."""
+    rng = random.Random(1)
+    words = [word(rng) for _ in range(5_000)]
+    body = ". ".join(" ".join(rng.choices(words, k=8)).capitalize() for _ in range(96_000))
+    assert len(body) > 10_000_000
+    articles = [*NEWSPAPER, Article(id="huge", title="Everything", body=body)]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    articles[-1] = replace(articles[-1], title="Everything, again")
+    engine.add(articles)
+    sound(engine, articles)
+    assert threads_of(engine) == STORIES
+    assert engine.article("huge").title == "Everything, again"
+
+
+@pytest.mark.slow
+def test_a_word_of_ten_megabytes_is_a_word(tmp_path: Path) -> None:
+    """It reads back, and of two articles that hold nothing else each is a copy of the other."""
+    articles = [*NEWSPAPER, *(Article(id=one, body="a" * 10_000_000) for one in ("one", "two"))]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    assert [item.relation for item in engine.related("one", profile="similar")] == ["duplicate"]
+    assert engine.related("one") == []
+    assert STORIES[0] in threads_of(engine)
+
+
+@pytest.mark.xfail(strict=True, reason="terms.TOKEN knows no longest word, and keywords and reasons show it whole")
+def test_what_a_reader_sees_is_short(tmp_path: Path) -> None:
+    """However long the words of the articles, no keyword or reason is longer than a line."""
+    texts = ["x" * 100_000 + " harbour", "x" * 100_000 + " harbour ferry"]
+    articles = [*NEWSPAPER, *(Article(id=f"long{n}", title="Harbour", body=text) for n, text in enumerate(texts))]
+    engine = Recommender.build(articles, tmp_path / "index")
+    items = engine.related("long0", profile="similar")
+    assert [item.id for item in items] == ["long1"]
+    shown = [*items[0].reasons, *(keyword for thread in engine.threads() for keyword in thread.keywords)]
+    assert max(map(len, shown)) < 100
+
+
+# How many of one
+
+
+def copies(number: int) -> list[Article]:
+    return [replace(report("x", "story", 1), id=f"copy{n}", url=None) for n in range(number)]
+
+
+@pytest.mark.slow
+def test_thousands_of_copies_are_read_in_seconds(tmp_path: Path) -> None:
+    """1,500 articles of one text take under thirty seconds (4 on two cores), and less to check; none is shown beside another."""
+    articles = copies(1_500)
+    build = seconds(lambda: Recommender.build(articles, tmp_path / "index").close())
+    assert build < 30
+    engine = Recommender.open(tmp_path / "index")
+    sound(engine, articles)
+    assert seconds(engine.check) < build
+    assert all(one.items == () for one in engine.all_related())
+    assert {len(one.items) for one in engine.all_related(50, profile="similar")} == {20}
+
+
+@pytest.mark.xfail(strict=True, reason="candidates: each of equal neighbours nominates the same 61, and no others")
+def test_copies_are_one_thread_however_many(tmp_path: Path) -> None:
+    """Five hundred articles of one text are one thread, as three hundred are."""
+    assert [len(group) for group in threads_of(Recommender.build(copies(300), tmp_path / "fewer"))] == [300]
+    assert [len(group) for group in threads_of(Recommender.build(copies(500), tmp_path / "more"))] == [500]
+
+
+# Headlines
+
+TITLES = {
+    "json": ('{"a": [1, "x"]}', '{"a": [1, "x"]}'),
+    "sql": ("'; DROP TABLE articles; --", "'; DROP TABLE articles; --"),
+    "html": ("<b>Bold</b> &amp; <script>alert(1)</script>plain", "Bold & plain"),
+    "right to left": ("\u0634\u0631\u06a9\u062a \u0645\u0644\u06cc", "\u0634\u0631\u06a9\u062a \u0645\u0644\u06cc"),
+    "override": ("\u202egnp.exe", "gnp.exe"),
+    "nul": ("a\x00b", "ab"),
+    "entity": ("&#0;&#x110000;", "\ufffd\ufffd"),
+    "format": ("%s {0} \\n", "%s {0} \\n"),
+    "lines": ("a\u2028b\x85c\r\nd", "a b c d"),
+    "escape": ("\x1b[31mred\x07", "[31mred"),
+    "long": ("so " * 10_000, " ".join(["so"] * 10_000)),
+    "none": ("\u200b\ufeff", ""),
+    "blank": ("   ", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TITLES)
+def test_any_headline_is_a_headline(name: str, tmp_path: Path) -> None:
+    """Over every article it is shown as plain text, labels the threads, and the stories are what they were."""
+    given, shown = TITLES[name]
+    articles = [replace(one, title=given) for one in NEWSPAPER]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    assert threads_of(engine) == STORIES
+    assert {engine.article(one.id).title for one in articles} == {shown}
+    for thread in engine.threads():
+        assert thread.label.rstrip("…").rstrip() in shown or not shown
+        assert 0 < len(thread.label) <= 80
+    answer = run(engine, "threads")
+    assert len(answer.stdout.splitlines()) == len(STORIES)
+    assert not {"\x00", "\x1b", "\x07", "\u202e"} & set(answer.stdout)
+
+
+@pytest.mark.parametrize("nothing", ["\u200b", "<br>", "&nbsp;", "<!-- so -->"])
+def test_an_article_that_says_nothing_stands_alone(nothing: str, tmp_path: Path) -> None:
+    """It is in no list, not even of another that says nothing."""
+    silent = [Article(id=f"n{number}", title=nothing, published=FIRST_DAY) for number in range(3)]
+    engine = Recommender.build([*NEWSPAPER, *silent], tmp_path / "index")
+    sound(engine, [*NEWSPAPER, *silent])
+    assert threads_of(engine) == STORIES
+    for one in engine.all_related(50, profile="similar"):
+        assert not {item.id for item in one.items} & {"n0", "n1", "n2"}
+
+
+@pytest.mark.xfail(strict=True, reason="content._INVISIBLE takes joiners out of headlines that are shown")
+@pytest.mark.parametrize("title", ["\u0645\u06cc\u200c\u062e\u0648\u0627\u0647\u0645", "\U0001f468\u200d\U0001f469"])
+def test_a_joiner_stays_in_a_headline(title: str) -> None:
+    """Persian is misspelled without its non-joiner, and a couple of one picture is two pictures."""
+    assert plain_title(title) == title
+
+
+# Clocks
+
+
+class Clock(datetime):
+    """A clock that the test sets."""
+
+    shows = FIRST_DAY
+
+    @classmethod
+    def now(cls, tz: object = None) -> Clock:
+        """What it shows."""
+        return cls.fromtimestamp(cls.shows.timestamp(), UTC)
+
+
+@pytest.fixture
+def written_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recommender:
+    """Built on the first day, added to the day before, and added to again on the second day."""
+    monkeypatch.setattr(writing, "datetime", Clock)
+    monkeypatch.setattr(Clock, "shows", FIRST_DAY)
+    engine = Recommender.build(NEWSPAPER, tmp_path / "index")
+    for story, days in ((0, -1), (1, 1)):
+        monkeypatch.setattr(Clock, "shows", FIRST_DAY + timedelta(days=days))
+        engine.add([report(f"s0{story}a9", f"story {story}", 3)])
+    return engine
+
+
+def test_the_log_is_in_the_order_of_what_happened(written_backwards: Recommender) -> None:
+    """Whatever the clock said: founded, joined, joined."""
+    assert written_backwards.check() == []
+    told = [(change.kind, change.article_ids) for change in written_backwards.changes()]
+    assert [kind for kind, _ in told] == ["founded", "founded", "joined", "joined"]
+    assert told[2:] == [("joined", ("s00a9",)), ("joined", ("s01a9",))]
+
+
+@pytest.mark.xfail(strict=True, reason="writing._follow dates a change by the clock, though the log is later already")
+def test_who_asks_since_the_last_change_misses_none(written_backwards: Recommender) -> None:
+    """What was written after the build is told to whoever has seen the build, though the clock went back in between."""
+    log = written_backwards.changes()
+    assert written_backwards.changes(datetime.fromisoformat(log[0].at)) == log
+
+
+@pytest.mark.xfail(strict=True, reason="writing._take_out knows only the headline that the article has when it goes")
+def test_a_former_headline_goes_with_its_article(tmp_path: Path) -> None:
+    """The lead of a thread is given another headline and is removed: the log has neither."""
+    engine = Recommender.build(NEWSPAPER, tmp_path / "index")
+    lead = engine.threads()[0].lead_id
+    old = next(one for one in NEWSPAPER if one.id == lead)
+    engine.add([replace(old, title="Quite another headline")])
+    engine.remove([lead])
+    assert not {old.title, "Quite another headline"} & {change.label for change in engine.changes()}
