@@ -573,7 +573,7 @@ def _ids_line(found: RelatedList) -> str:
 
 
 def _ids_from_stdin() -> list[str]:
-    return [line.strip() for line in _text_of("-").splitlines() if line.strip()]
+    return [line.strip() for line in _text_of("-").split("\n") if line.strip()]  # an id may hold what else breaks lines
 
 
 def _draft(text: str) -> "Article":

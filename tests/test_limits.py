@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import time
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from typer.testing import CliRunner, Result
 from recommender import Article, Recommender, writing
 from recommender.cli import app
 from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
+from recommender.pipeline.rules import Rule
 from recommender.pipeline.terms import Vocabulary, count_terms
 from recommender.records import articles_of
 from recommender.store import Store
@@ -139,6 +141,54 @@ def test_copies_are_one_thread_however_many(tmp_path: Path) -> None:
     """Five hundred articles of one text are one thread, as three hundred are."""
     assert [len(group) for group in threads_of(Recommender.build(copies(300), tmp_path / "fewer"))] == [300]
     assert [len(group) for group in threads_of(Recommender.build(copies(500), tmp_path / "more"))] == [500]
+
+
+# Ids
+
+ODD_IDS = [
+    "a b", "/2024/06/../x?y=1&z#top", "\U0001f525", "\"'`$(x)\\", "i" * 10_000, "--help", "--", "-k", "*", "%s", "0", "#1",
+    "a,b", "a;b", "t0123456789", "S00A0", "e\u0301", "\u0645\u0642\u0627\u0644", "a\u2028b", "a\x85b", "\u202ex", "null", "pin",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def odd(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An index of an article for each odd id, three to a story, and a newspaper."""
+    folder = tmp_path_factory.mktemp("odd") / "index"
+    articles = [replace(report(f"s07a{n}", f"story {7 + n // 3}", n % 3), id=one) for n, one in enumerate(ODD_IDS)]
+    engine = Recommender.build([*NEWSPAPER, *articles], folder)
+    sound(engine, [*NEWSPAPER, *articles])
+    engine.close()
+    return folder
+
+
+@pytest.mark.parametrize("odd_id", ODD_IDS, ids=ascii)
+def test_any_id_is_an_id(odd: Path, odd_id: str) -> None:
+    """In the library, in every answer of the command line behind `--`, and in a file of rules."""
+    engine = Recommender.open(odd)
+    assert odd_id in engine
+    assert {odd_id} < {one for thread in engine.threads() if thread == engine.thread_of(odd_id) for one in thread.article_ids}
+    answer = run(engine, "related", "--json", "--", odd_id)
+    assert answer.exit_code == 0, answer.stderr
+    assert json.loads(answer.stdout)["id"] == odd_id
+    assert run(engine, "related", "--ids", "--", odd_id).stdout == "".join(f"{one}\n" for one in engine.related_ids(odd_id))
+    assert json.loads(run(engine, "explain", "--json", "--", odd_id, "s00a0").stdout)["ids"] == [odd_id, "s00a0"]
+    kept = engine.add_rule(Rule(kind="pin", articles=("x0", odd_id)))
+    assert engine.related_ids("x0") == [odd_id]
+    assert run(engine, "rules", "export").stdout == engine.export_rules()
+    assert engine.import_rules(engine.export_rules(), replace=True) == [kept]
+    engine.drop_rule(kept.number)
+    engine.close()
+
+
+def test_an_id_goes_the_way_it_came(odd: Path, tmp_path: Path) -> None:
+    """Every odd id that a file can carry is removed by its line on stdin."""
+    Recommender.open(odd).backup(tmp_path / "file")
+    engine = Recommender.restore(tmp_path / "file", tmp_path / "index")
+    done = run(engine, "remove", "-", stdin="".join(f"{one}\r\n" for one in ODD_IDS))
+    assert done.exit_code == 0, done.stderr
+    assert len(engine) == len(NEWSPAPER)
+    assert threads_of(engine) == STORIES
 
 
 # Headlines
