@@ -162,7 +162,7 @@ def _faults(
         yield "thread whose lead is not in it"
     if [position for _, _, position in members] != list(range(1, len(members) + 1)):
         yield "thread with a gap in its positions"
-    if members != sorted(members, key=lambda member: (member[1] is None, member[1] or 0.0, member[0])):
+    if members != sorted(members, key=lambda member: (member[1] is None, (member[1] or 0.0) / 86_400, member[0])):  # as days
         yield "thread that is not in the order of time"
     instants = [instant for _, instant, _ in members if instant is not None]
     expected = (instants[0], instants[-1]) if instants else (None, None)

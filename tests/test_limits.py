@@ -7,7 +7,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from typer.testing import CliRunner, Result
 
 from recommender import Article, Recommender, writing
 from recommender.cli import app
+from recommender.errors import InvalidArticleError
 from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.terms import Vocabulary, count_terms
@@ -243,6 +244,67 @@ def test_an_article_that_says_nothing_stands_alone(nothing: str, tmp_path: Path)
 def test_a_joiner_stays_in_a_headline(title: str) -> None:
     """Persian is misspelled without its non-joiner, and a couple of one picture is two pictures."""
     assert plain_title(title) == title
+
+
+# Dates
+
+
+@pytest.mark.parametrize("year", [1, 1600, 1969, 2200, 9999])
+def test_any_year_is_a_year(year: int, tmp_path: Path) -> None:
+    """A newspaper of that year has the stories of one of 2024, and its last articles are its latest."""
+    begin = datetime(year, 6, 1, 9, tzinfo=timezone(timedelta(hours=-5)))
+    articles = [replace(one, published=begin + (one.published - FIRST_DAY)) for one in NEWSPAPER if one.published]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    assert threads_of(engine) == STORIES
+    assert all(list(thread.article_ids) in STORIES for thread in engine.threads())
+    assert {item.id for item in engine.latest(None, 2)} == {"s00a2", "s01a2"}
+    assert engine.info()["first_published"] == f"{year:04}-06-01T14:00:00+00:00"
+
+
+def test_years_far_apart_are_no_story(tmp_path: Path) -> None:
+    """The same stories told once in two thousand years each are told anew: every order of time holds."""
+    years = [1, 1600, 1969, 2024, 2200, 9999]
+    articles = [replace(one, published=datetime(year, 1, 2, tzinfo=UTC)) for one, year in zip(NEWSPAPER, years, strict=False)]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    assert threads_of(engine) == []
+    assert [item.id for item in engine.latest(None, 9)] == [one.id for one in reversed(articles)]
+
+
+@pytest.mark.parametrize("field", ["published", "updated"])
+@pytest.mark.parametrize(("year", "hours"), [(1, 14), (9999, -12)])
+def test_a_moment_outside_the_calendar_is_refused(field: str, year: int, hours: int) -> None:
+    """New Year of the year 1 in Kiribati was still the year 0 in UTC, which no date can say."""
+    moment = datetime(year, 1, 1, tzinfo=timezone(timedelta(hours=hours)))
+    if year == 9999:
+        moment = moment.replace(month=12, day=31, hour=23)
+    with pytest.raises(InvalidArticleError, match=f"{field} .* is outside the years 1 to 9999 in UTC"):
+        Article(id="a", title="so", **{field: moment})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("year", [1, 2024, 2160, 9999])
+def test_moments_a_millionth_of_a_second_apart_are_no_damage(year: int, tmp_path: Path) -> None:
+    """Twenty reports of a story, in the other order: the thread has all, and `check` finds its order right."""
+    noon = datetime(year, 6, 1, 12, tzinfo=UTC)
+    burst = [replace(report(f"s00a{n}", "story 0", 0), published=noon + timedelta(microseconds=20 - n)) for n in range(20)]
+    others = [replace(one, published=noon) for one in newspaper(9, 3, 9) if not one.id.startswith("s00")]
+    engine = Recommender.build([*burst, *others], tmp_path / "index")
+    sound(engine, [*burst, *others])
+    found = engine.thread_of("s00a0")
+    assert found is not None
+    assert found.size == 20
+
+
+@pytest.mark.parametrize("moment", [FIRST_DAY, None])
+def test_one_date_for_all_is_as_none(moment: datetime | None, tmp_path: Path) -> None:
+    """Where time tells nothing the words do: the stories are found, in the order they came in."""
+    articles = [replace(one, published=moment) for one in NEWSPAPER]
+    engine = Recommender.build(articles, tmp_path / "index")
+    sound(engine, articles)
+    assert threads_of(engine) == STORIES
+    assert all(list(thread.article_ids) in STORIES for thread in engine.threads())
+    assert all("day" not in reason for one in engine.all_related() for item in one.items for reason in item.reasons)
 
 
 # Clocks
