@@ -357,3 +357,20 @@ def test_a_former_headline_goes_with_its_article(tmp_path: Path) -> None:
     engine.add([replace(old, title="Quite another headline")])
     engine.remove([lead])
     assert not {old.title, "Quite another headline"} & {change.label for change in engine.changes()}
+
+
+# Comments of editors
+
+
+@pytest.mark.parametrize("line_break", ["\n", "\r\n", "\u2028", "\x85", "\x0b"])
+def test_a_comment_of_two_lines_is_exported_as_a_comment(line_break: str, odd: Path, tmp_path: Path) -> None:
+    """What `rules export` writes is what `rules import` reads, wherever a comment breaks."""
+    Recommender.open(odd).backup(tmp_path / "file")
+    engine = Recommender.restore(tmp_path / "file", tmp_path / "index")
+    text = f"one{line_break}two"
+    engine.add_rule(Rule(kind="pin", articles=("x0", "s00a0"), note=text, above=(text,)))
+    exported = run(engine, "rules", "export").stdout
+    done = run(engine, "rules", "import", "-", "--replace", stdin=exported)
+    assert done.exit_code == 0, done.stderr
+    assert [kept.rule for kept in engine.rules()] == [Rule(kind="pin", articles=("x0", "s00a0"))]
+    assert "two" in engine.rules()[0].rule.note
