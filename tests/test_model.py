@@ -577,7 +577,7 @@ def test_whatever_is_done_the_engine_holds_what_the_model_holds() -> None:
     run_state_machine_as_test(
         Newsroom,
         settings=settings(
-            max_examples=EXAMPLES or 30,
+            max_examples=EXAMPLES or 45,
             stateful_step_count=30,
             derandomize=not EXAMPLES,
             database=None,
