@@ -127,7 +127,7 @@ def _lists(store: Store) -> Iterator[Finding]:
     untold = f"SELECT row FROM links WHERE {shown} AND NOT coalesce(json_valid(reasons), 0)"
     yield _counted(store, "place in a list without reasons", untold)
     pairs = "links l JOIN links m ON m.row = l.row AND m.similar = l.similar + 1"
-    order = f"SELECT l.row FROM {pairs} WHERE m.score > l.score"
+    order = f"SELECT l.row FROM {pairs} WHERE l.similar IS NOT NULL AND m.score > l.score"  # else every link meets every other
     yield _counted(store, "list out of order", order)
 
 
@@ -165,7 +165,7 @@ def _faults(
         yield "thread whose lead is not in it"
     if [position for _, _, position in members] != list(range(1, len(members) + 1)):
         yield "thread with a gap in its positions"
-    if members != sorted(members, key=lambda member: (member[1] is None, member[1] or 0.0, member[0])):
+    if members != sorted(members, key=lambda member: (member[1] is None, (member[1] or 0.0) / 86_400, member[0])):  # as days
         yield "thread that is not in the order of time"
     instants = [instant for _, instant, _ in members if instant is not None]
     expected = (instants[0], instants[-1]) if instants else (None, None)

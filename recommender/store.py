@@ -177,7 +177,7 @@ class Store:
     def latest(self, section: str | None, k: int, until: str | None) -> list[Related]:
         """The last k articles of a section with a date, newest first."""
         rows = self.query(
-            "SELECT row FROM articles WHERE published <= coalesce(?, '9999') AND (? IS NULL OR section = ?)"
+            "SELECT row FROM articles WHERE published <= coalesce(?, published) AND (? IS NULL OR section = ?)"
             " ORDER BY instant DESC, row DESC LIMIT ?",
             until, section, section, k,
         )  # fmt: skip

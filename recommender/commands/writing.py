@@ -126,4 +126,4 @@ def _articles(sources: list[str], format: str | None, skip_invalid: bool, notice
 
 
 def _ids_from_stdin() -> list[str]:
-    return [line.strip() for line in text_of("-").splitlines() if line.strip()]
+    return [line.strip() for line in text_of("-").split("\n") if line.strip()]  # an id may hold what else breaks lines

@@ -98,6 +98,11 @@ class Article:
                 raise InvalidArticleError(self.id, f"{name} is of type {type(moment).__name__}; give a datetime")
             if moment.utcoffset() is None:
                 raise InvalidArticleError(self.id, f"{name} has no timezone; give one, such as datetime.UTC")
+            try:
+                moment.astimezone(UTC)
+            except OverflowError:
+                reason = f"{name} {moment} is outside the years 1 to 9999 in UTC; leave it out"
+                raise InvalidArticleError(self.id, reason) from None
 
     def _check_texts(self) -> None:
         optional = {"url": self.url, "section": self.section, "language": self.language, "image": self.image}

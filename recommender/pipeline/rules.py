@@ -168,8 +168,12 @@ def _refuse_beside(rule: Rule, earlier: Sequence[tuple[str, Rule]], known: Seque
 def write_rules(rules: Iterable[Rule]) -> Iterator[str]:
     """The lines of a file that holds these rules and their comments."""
     for rule in rules:
-        yield from (f"# {line}".rstrip() for line in rule.above)
-        yield f"{rule}  # {rule.note}" if rule.note else str(rule)
+        yield from (f"# {_one_line(line)}".rstrip() for line in rule.above)
+        yield f"{rule}  # {_one_line(rule.note)}" if rule.note else str(rule)
+
+
+def _one_line(comment: str) -> str:
+    return " ".join(comment.splitlines())
 
 
 def contradict(one: Rule, two: Rule) -> bool:
