@@ -29,7 +29,7 @@ ASKED = 0.0
 """`same` of a link that is kept for a pin alone. The machine's are above: log odds end at -30. No thread is made of it, and no
 list but that of the pin."""
 
-SAME_STORY, RELATED = RELATIONS.index("same-story"), RELATIONS.index("related")
+DUPLICATE, SAME_STORY, RELATED = (RELATIONS.index(relation) for relation in ("duplicate", "same-story", "related"))
 
 LinkRow = tuple[float, float, int, str | None, int | None, int | None]
 """score, same, relation, reasons, place in `similar`, place in `sidebar`, as the store keeps them."""
@@ -153,7 +153,7 @@ def _write_links(store: Store, archive: Archive, graph: Graph, places: NDArray[n
         " ON CONFLICT (row, other) DO UPDATE SET score = excluded.score, same = excluded.same, relation = excluded.relation",
         zip(
             archive.rows[here].tolist(), archive.rows[links.others].tolist(), links.related.tolist(), links.same.tolist(),
-            np.where(links.duplicate, RELATIONS.index("duplicate"), np.where(together, SAME_STORY, RELATED)).tolist(),
+            np.where(links.duplicate, DUPLICATE, np.where(together, SAME_STORY, RELATED)).tolist(),
             strict=True,
         ),
     )  # fmt: skip
@@ -198,24 +198,29 @@ def _write(store: Store, archive: Archive, texts: Texts, lists: dict[int, _Lists
     written: list[tuple[int, int, *LinkRow]] = []
     for place, of in lists.items():
         row, former = int(rows[place]), stored[place]
-        others = rows[of.links.others].tolist()
-        places = {profile: {at: n for n, at in enumerate(order)} for profile, order in enumerate((of.similar, of.sidebar))}
-        pinned = set(of.pinned)
-        related, same, duplicate = (field.tolist() for field in (of.links.related, of.links.same, of.links.duplicate))
-        for at, (other, other_place) in enumerate(zip(others, of.links.others.tolist(), strict=True)):
-            reasons = None
-            if at in places[0] or at in places[1]:
-                reasons = known.get((row, other)) or told[min(place, other_place), max(place, other_place)]
-                reasons = _chosen(reasons) if at in pinned else reasons
-            relation = "duplicate" if duplicate[at] else "same-story" if of.same_thread[at] else "related"
-            values = (
-                related[at], same[at], RELATIONS.index(relation), reasons, places[0].get(at), places[1].get(at)
-            )  # fmt: skip
-            if former.get(other) != values:
-                written.append((row, other, *values))
+        others, other_places = rows[of.links.others].tolist(), of.links.others.tolist()
+        reasons: list[str | None] = [None] * len(others)
+        for at in of.shown():
+            pair = min(place, other_places[at]), max(place, other_places[at])
+            reasons[at] = known.get((row, others[at])) or told[pair]
+        for at in of.pinned:
+            reasons[at] = _chosen(str(reasons[at]))
+        relations = np.where(of.links.duplicate, DUPLICATE, np.where(of.same_thread, SAME_STORY, RELATED)).tolist()
+        related, same = of.links.related.tolist(), of.links.same.tolist()
+        listed = (_numbered(of.similar, len(others)), _numbered(of.sidebar, len(others)))
+        values = zip(related, same, relations, reasons, *listed, strict=True)
+        written += [(row, other, *now) for other, now in zip(others, values, strict=True) if former.get(other) != now]
         gone += [(row, other) for other in former.keys() - set(others)]
     store.db.executemany("DELETE FROM links WHERE row = ? AND other = ?", gone)
     store.db.executemany("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", written)
+
+
+def _numbered(order: list[int], n: int) -> list[int | None]:
+    """Of each of n links its place in a list; None where it has none."""
+    places: list[int | None] = [None] * n
+    for place, at in enumerate(order):
+        places[at] = place
+    return places
 
 
 def _chosen(reasons: str) -> str:

@@ -131,18 +131,20 @@ def sidebar(
     )
     usable = (candidates.scores >= config.least_sidebar) & ~candidates.duplicate
     left = _one_of_each(np.flatnonzero(usable), worth, copies, candidates.positions)
-    worth, together, alike = worth[left], candidates.same_thread[left], alike[np.ix_(left, left)]
+    worth, alike = worth[left], alike[np.ix_(left, left)]
+    together = candidates.same_thread[left]
+    barred = {inside: np.where(together == inside, 0.0, -np.inf) for inside in (True, False)}
+    waiting = {True: int(np.count_nonzero(together)), False: int(np.count_nonzero(~together))}
     chosen: list[int] = []
     likeness = np.zeros(len(left), np.float64)
-    free = np.ones(len(left), np.bool_)
-    while free.any() and len(chosen) < config.longest:
-        turn = len(chosen) % (config.thread_run + config.background_run)
-        pool = free & (together == (turn < config.thread_run))
-        value = np.where(pool if pool.any() else free, worth * (1 - config.variety * (1 + likeness)), -np.inf)
-        best = int(np.argmax(value))
+    while len(chosen) < min(len(left), config.longest):
+        wanted = len(chosen) % (config.thread_run + config.background_run) < config.thread_run
+        pool = wanted if waiting[wanted] else not wanted
+        best = int(np.argmax(worth * (1 - config.variety * (1 + likeness)) + barred[pool]))
         chosen.append(left[best])
-        free[best] = False
-        likeness = np.maximum(likeness, alike[best])
+        barred[pool][best] = -np.inf
+        waiting[pool] -= 1
+        np.maximum(likeness, alike[best], out=likeness)
     return chosen
 
 
