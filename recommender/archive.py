@@ -29,6 +29,7 @@ from recommender.pipeline.content import Boilerplate
 from recommender.pipeline.embedding import Encoder, open_encoder
 from recommender.pipeline.evidence import (
     LEAST_CROWDING,
+    MOST_DATES,
     Background,
     Views,
     crowding_of,
@@ -251,9 +252,10 @@ class Archive:
         return np.unique(counts.text.indices)
 
     def _crowd(self, terms: NDArray[np.int32]) -> None:
-        """Bring the crowding of these terms up to date."""
-        holders = self._looked_up().holders
-        self.crowding[terms] = crowding_of_terms([self.days[holders.of(term)[0]] for term in terms.tolist()], self.background)
+        """Bring the crowding of these terms up to date; one article more does not change that of very common ones."""
+        terms = terms[self.vocabulary.document_frequency[terms] <= MOST_DATES]
+        holders, days = self._looked_up().holders, self.days
+        self.crowding[terms] = crowding_of_terms([days[holders.rows_of(term)] for term in terms.tolist()], self.background)
 
     def _looked_up(self) -> _Lookup:
         if self._lookup is None or self._lookup.is_outgrown(self):

@@ -38,7 +38,8 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     links = linked(Pairs(zeros, others), evidence, archive.weights, (query.words[zeros], views.words))
     barred = np.isin(places[links.pairs.right], list(ruling_in(store, archive).nowhere))
     candidates = _candidates(store, archive, links.only(~barred), places)
-    order = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, float(days[0]))
+    listed = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, days)
+    order = [int(at) for at in np.argsort(listed, kind="stable") if listed[at] >= 0]
     chosen = candidates.positions[np.array(order[:k], np.int64)]
     apart = np.abs(views.days[chosen] - days[0]).astype(np.float32)
     words = reasons_of(wording_of(archive), query.text[np.zeros(len(chosen), np.int64)], views.text[chosen], apart)
@@ -86,23 +87,26 @@ def _candidates(store: Store, archive: Archive, links: Links, places: NDArray[np
     own = int(threads[int(np.argmax(links.same_story))]) if len(links) and links.same_story.max() >= 0.5 else 0
     evergreen = store.evergreen_rows()
     return Candidates(
+        lists=np.zeros(len(links), np.int64),
         positions=links.pairs.right,
         scores=links.related,
         same_thread=(threads == own) & (own > 0),
         duplicate=links.duplicate,
+        copies=np.arange(len(links)),
         days=archive.days[linked_places],
         evergreen=np.array([row in evergreen for row in rows], np.bool_),
     )
 
 
-def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: float) -> list[int]:
+def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: NDArray[np.float64]) -> NDArray[np.int64]:
     n = len(candidates.positions)
     one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
     alike = score(evidence, archive.weights).same_story.reshape(n, n)
     words = views.words[candidates.positions]
     twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart, evidence.title).reshape(n, n)
-    return sidebar(candidates, alike, _numbered(twice), own_day)
+    numbered = candidates._replace(copies=_numbered(twice))
+    return sidebar(numbered, lambda numbers: alike[numbers[:, :, None], numbers[:, None, :]], own_day)
 
 
 def _numbered(twice: NDArray[np.bool_]) -> NDArray[np.int64]:

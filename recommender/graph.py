@@ -49,7 +49,8 @@ class Links:
     def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
         """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
         starts, others, numbers = self.by_article(n_articles)
-        return starts, LinksOf(others, self.related[numbers], self.same_story[numbers], self.duplicate[numbers])
+        related, same_story, duplicate = self.related[numbers], self.same_story[numbers], self.duplicate[numbers]
+        return starts, LinksOf(others, related, same_story, duplicate, unwritten(len(others)))
 
 
 class LinksOf(NamedTuple):
@@ -59,10 +60,13 @@ class LinksOf(NamedTuple):
     related: NDArray[np.float32]
     same: NDArray[np.float32]
     duplicate: NDArray[np.bool_]
+    written: Written
 
     def take(self, chosen: Any) -> LinksOf:
         """Some of them, by place, mask or slice."""
-        return LinksOf(self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen])
+        return LinksOf(
+            self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen], self.written.take(chosen)
+        )
 
     def and_more(self, more: LinksOf) -> LinksOf:
         """With others after them."""
@@ -71,7 +75,30 @@ class LinksOf(NamedTuple):
             np.concatenate([self.related, more.related]),
             np.concatenate([self.same, more.same]),
             np.concatenate([self.duplicate, more.duplicate]),
+            Written(*(np.concatenate(pair) for pair in zip(self.written, more.written, strict=True))),
         )
+
+
+class Written(NamedTuple):
+    """What the store has of links as the articles at one end see them; all fields (n,), -1 where it has nothing."""
+
+    relation: NDArray[np.int16]
+    """Place in RELATIONS."""
+    similar: NDArray[np.int16]
+    """Place in the list of that profile, 0 is the first."""
+    sidebar: NDArray[np.int16]
+
+    def take(self, chosen: Any) -> Written:
+        """Some of them, by place, mask or slice."""
+        return Written(self.relation[chosen], self.similar[chosen], self.sidebar[chosen])
+
+
+def unwritten(n: int) -> Written:
+    """Of n links that the store does not have."""
+    return Written(np.full(n, -1, np.int16), np.full(n, -1, np.int16), np.full(n, -1, np.int16))
+
+
+NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), unwritten(0))
 
 
 def joined(parts: list[Links]) -> Links:
@@ -127,6 +154,7 @@ class _Pool:
     def __init__(self, links: LinksOf) -> None:
         self._others, self._related = Growing(links.others), Growing(links.related)
         self._same, self._duplicate = Growing(links.same), Growing(links.duplicate)
+        self._written = [Growing(field) for field in links.written]
 
     def __len__(self) -> int:
         return len(self._others)
@@ -136,9 +164,14 @@ class _Pool:
         self._related.extend(links.related)
         self._same.extend(links.same)
         self._duplicate.extend(links.duplicate)
+        for field, values in zip(self._written, links.written, strict=True):
+            field.extend(values)
 
-    def take(self, chosen: Any) -> LinksOf:
-        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values).take(chosen)
+    @property
+    def links(self) -> LinksOf:
+        """Not copied."""
+        written = Written(*(field.values for field in self._written))
+        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values, written)
 
 
 class Graph:
@@ -169,28 +202,66 @@ class Graph:
         """The links of one article."""
         start = int(self._starts.values[place])
         here = slice(start, start + int(self._lengths.values[place]))
-        return self._pool.take(here)
+        return self._pool.links.take(here)
 
     def of_all(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], LinksOf]:
         """(numbers, links) of several articles one after another; numbers (n,) says of which of `places` each is."""
+        numbers, at = self._at(places)
+        return numbers, self._pool.links.take(at)
+
+    def same_of_all(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
+        """(numbers, others, `same`) of these links alone."""
+        numbers, at = self._at(places)
+        return numbers, self._pool.links.others[at], self._pool.links.same[at]
+
+    def _at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         lengths = self._lengths.values[places]
         ends = np.cumsum(lengths)
         at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(self._starts.values[places] - ends + lengths, lengths)
-        return np.repeat(np.arange(len(places)), lengths), self._pool.take(at)
+        return np.repeat(np.arange(len(places)), lengths), at
+
+    def know_written(self, places: NDArray[np.int64], written: Written) -> None:
+        """What the store has of the links of these places from now on, in the order of `of_all`."""
+        at = self._at(places)[1]
+        for field, values in zip(self._pool.links.written, written, strict=True):
+            field[at] = values
 
     def beside(self, places: NDArray[np.int64], least: float = 0.0) -> NDArray[np.int64]:
         """The articles that are linked with any of these with `same` at least so high; rising."""
-        links = self.of_all(places)[1]
-        return np.unique(links.others[links.same >= least])
+        _, others, same = self.same_of_all(places)
+        return np.unique(others[same >= least])
 
     def within(self, places: NDArray[np.int64], least: float = 0.0) -> tuple[Pairs, NDArray[np.float32]]:
         """(pairs, `same`) of the links between these articles, numbered in the order given, from `least` up."""
-        left, links = self.of_all(places)
+        left, others, same = self.same_of_all(places)
         number = np.full(len(self), -1, np.int64)
         number[places] = np.arange(len(places))
-        right = number[links.others]
-        kept = (right > left) & (links.same >= least)
-        return Pairs(left[kept], right[kept]), links.same[kept]
+        right = number[others]
+        kept = (right > left) & (same >= least)
+        return Pairs(left[kept], right[kept]), same[kept]
+
+    def alike(self, groups: NDArray[np.int64]) -> NDArray[np.float32]:
+        """(groups, m, m) `same` of the articles of each group with each other, 0 where nothing is known of them; of (groups, m)
+        places, -1 where there is none."""
+        here, at = np.unique(groups, return_inverse=True)
+        if len(here) <= MOST_IN_A_TABLE:
+            table = np.zeros((len(here), len(here)), np.float32)
+            pairs, same = self.within(here[here >= 0])
+            first = np.count_nonzero(here < 0)
+            table[pairs.left + first, pairs.right + first] = table[pairs.right + first, pairs.left + first] = same
+            at = at.reshape(groups.shape)
+            return table[at[:, :, None], at[:, None, :]]
+        group, member = np.nonzero(groups >= 0)
+        places = groups[group, member]
+        known = group * len(self) + places
+        order = np.argsort(known)
+        number, others, same = self.same_of_all(places)
+        wanted = group[number] * len(self) + others
+        at = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(order) - 1)] if len(order) else number
+        there = known[at] == wanted
+        alike = np.zeros((*groups.shape, groups.shape[1]), np.float32)
+        alike[group[number[there]], member[number[there]], member[at[there]]] = same[there]
+        return alike
 
     def connect(self, n_places: int, links: Links) -> None:
         """Add links, in place of those that are there between the same articles; the archive may have grown."""
@@ -253,6 +324,9 @@ class Graph:
         np.minimum.at(first, labels, here)
         self.copies[here] = first[labels]
 
+
+MOST_IN_A_TABLE = 1_000
+"""Articles of which a table of all pairs is made to ask what is known of groups of them: most groups share most of theirs."""
 
 SPREAD = 2
 """Room for links per link that counts, from which the others are cleared away."""

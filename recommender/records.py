@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recommender import __version__
 from recommender.archive import Archive, packed
-from recommender.graph import Graph, Links
+from recommender.graph import Graph, Links, Written
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_text, plain_title
@@ -28,14 +28,23 @@ from recommender.store import Store
 def load_graph(store: Store, archive: Archive) -> Graph:
     """The links and threads of the store, by place in the archive; without links that are there for a pin alone (`same` is 0)."""
     found = np.array(
-        store.query("SELECT row, other, score, same, relation FROM links WHERE row < other AND same > 0 ORDER BY row, other"),
+        store.query(
+            "SELECT row, other, score, same, relation, coalesce(similar, -1), coalesce(sidebar, -1) FROM links WHERE same > 0"
+        ),
         np.float64,
-    ).reshape(-1, 5)
-    pairs = Pairs(*(archive.places_of(found[:, column].astype(np.int64)) for column in (0, 1)))
+    ).reshape(-1, 7)
+    left, right = (archive.places_of(found[:, column].astype(np.int64)) for column in (0, 1))
+    once = left < right
     links = Links(
-        pairs=pairs, related=found[:, 2].astype(np.float32), same_story=found[:, 3].astype(np.float32), duplicate=found[:, 4] == 0
-    )
+        pairs=Pairs(left[once], right[once]), related=found[once, 2].astype(np.float32),
+        same_story=found[once, 3].astype(np.float32), duplicate=found[once, 4] == 0,
+    )  # fmt: skip
     graph = Graph(len(archive.rows), links)
+    order, turned = np.lexsort((right, left)), np.lexsort((left, right))
+    if (left[order] != right[turned]).any() or (right[order] != left[turned]).any():
+        raise ValueError("a link that stands on one side alone")
+    written = found[order, 4:].astype(np.int16)
+    graph.know_written(np.arange(len(graph)), Written(written[:, 0], written[:, 1], written[:, 2]))
     graph.threads[:] = stored_threads(store, archive)
     return graph
 

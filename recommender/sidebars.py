@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, wording_of
-from recommender.graph import Graph, LinksOf, linked_anyhow
+from recommender.graph import NO_LINKS, Graph, LinksOf, Written, linked_anyhow, unwritten
 from recommender.pipeline.candidates import unique_pairs
 from recommender.pipeline.evidence import evidence_of
 from recommender.pipeline.overruling import CHOSEN, Ruling, overruled_list
@@ -31,98 +31,42 @@ list but that of the pin."""
 
 DUPLICATE, SAME_STORY, RELATED = (RELATIONS.index(relation) for relation in ("duplicate", "same-story", "related"))
 
-LinkRow = tuple[float, float, int, str | None, int | None, int | None]
-"""score, same, relation, reasons, place in `similar`, place in `sidebar`, as the store keeps them."""
 
+class _Seen(NamedTuple):
+    """Links as the articles at one end see them, one article's after another's; all fields (n,)."""
 
-class _Lists(NamedTuple):
-    """What is shown beside one article: of each of its links, by other article."""
-
+    owners: NDArray[np.int64]
     links: LinksOf
-    same_thread: NDArray[np.bool_]
-    pinned: list[int]
-    """Places among the links, in the order of the pins."""
-    similar: list[int]
-    sidebar: list[int]
-
-    def shown(self) -> list[int]:
-        """The links that a list shows, each once."""
-        return sorted({*self.similar, *self.sidebar})
-
-
-class _Editor:
-    """Chooses what is shown beside an article."""
-
-    def __init__(self, store: Store, archive: Archive, graph: Graph, ruling: Ruling) -> None:
-        self.archive = archive
-        self.graph = graph
-        self.ruling = ruling
-        self.evergreen = np.zeros(len(graph), np.bool_)
-        self.evergreen[archive.places_of(np.array(sorted(store.evergreen_rows()), np.int64))] = True
-        self.number = np.full(len(graph), -1, np.int64)
-
-    def lists(self, place: int, asked: LinksOf | None) -> _Lists:
-        """Both lists of an article; `asked` are links that it has for pins alone."""
-        links = self.graph.of(place)
-        if asked is not None:
-            both = links.and_more(asked.take(~np.isin(asked.others, links.others)))
-            links = both.take(np.argsort(both.others))
-        others, threads = links.others, self.graph.threads
-        hidden = self.ruling.hidden(place, others) | (links.same == ASKED)
-        found = Candidates(
-            positions=others,
-            scores=np.where(hidden, 0, links.related).astype(np.float32),
-            same_thread=(threads[others] == threads[place]) & (threads[place] > 0),
-            duplicate=self.graph.copies[others] == self.graph.copies[place],
-            days=self.archive.days[others],
-            evergreen=self.evergreen[others],
-        )
-        chosen = np.array(self.ruling.pins.get(place, ()), np.int64)
-        pinned = np.searchsorted(others, chosen).tolist()  # all are there
-        return _Lists(links, found.same_thread, pinned, similar(found), self._sidebar(place, found, pinned))
-
-    def _sidebar(self, place: int, found: Candidates, pinned: list[int]) -> list[int]:
-        """What a reader sees: the pins, and none of their copies, come first."""
-        copies = self.graph.copies[found.positions]
-        usable = found.scores >= DEFAULT.least_sidebar
-        if pinned:
-            usable &= ~np.isin(copies, copies[pinned])
-        at = np.flatnonzero(usable)
-        few = found.take(at)
-        order = sidebar(few, self._alike(few.positions), copies[at], float(self.archive.days[place]))
-        return overruled_list(at[order].tolist(), pinned, DEFAULT.longest)
-
-    def _alike(self, places: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(n, n) the probability that two of these articles are of one story, 0 where nothing is known of them."""
-        alike = np.zeros((len(places), len(places)), np.float32)
-        if len(places) > 1:
-            self.number[places] = np.arange(len(places))
-            left, links = self.graph.of_all(places)
-            right = self.number[links.others]
-            alike[left[right >= 0], right[right >= 0]] = links.same[right >= 0]
-            self.number[places] = -1
-        return alike
+    """With what the store has of them."""
+    now: Written
+    """What it is to have."""
+    pinned: NDArray[np.bool_]
 
 
 def write_lists(
     store: Store, archive: Archive, graph: Graph, texts: Texts, places: NDArray[np.int64], stirred: NDArray[np.int64],
-    progress: Callable[[int, int], None],
+    progress: Callable[[int, int], None], *, again: bool = False,
 ) -> None:  # fmt: skip
     """Write the lists of the articles at these places, with all their links, of those in whose lists a `stirred` one may stand
-    now, and of those that pins bind to any; of the others that are linked with a stirred one, that link."""
+    now, and of those that pins bind to any; of the others that are linked with a stirred one, that link.
+
+    What the store has is left as it is, reasons too, unless all is to be written `again`.
+    """
     ruling = ruling_in(store, archive)
     near = np.setdiff1d(graph.beside(stirred), places)
-    shown = near[_may_show(graph, ruling, near, stirred)]
-    places = ruling.partners(np.union1d(places, shown))
-    _write_links(store, archive, graph, np.setdiff1d(near, places), stirred)
-    asked = _asked(archive, ruling, set(places.tolist()))
+    places = ruling.partners(np.union1d(places, near[_may_show(graph, ruling, near, stirred)]))
+    near = np.setdiff1d(near, places)
+    asked = _asked(store, archive, ruling, places)
     editor = _Editor(store, archive, graph, ruling)
     for start in range(0, len(places), BLOCK):
-        part = places[start : start + BLOCK].tolist()
-        lists = {place: editor.lists(place, asked.get(place)) for place in part}
-        stored = {place: _stored(store, int(archive.rows[place])) for place in part}
-        _write(store, archive, texts, lists, stored)
+        part = places[start : start + BLOCK]
+        seen = editor.lists(part, asked)
+        _write(store, archive, texts, seen, again=again)
+        graph.know_written(part, seen.now.take(seen.links.same != ASKED))
         progress(start + len(part), len(places))
+    seen = editor.relations(near)
+    _write(store, archive, texts, seen)
+    graph.know_written(near, seen.now)
 
 
 def _may_show(graph: Graph, ruling: Ruling, places: NDArray[np.int64], stirred: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -142,106 +86,159 @@ def _may_show(graph: Graph, ruling: Ruling, places: NDArray[np.int64], stirred: 
     return shown
 
 
-def _write_links(store: Store, archive: Archive, graph: Graph, places: NDArray[np.int64], stirred: NDArray[np.int64]) -> None:
-    """Write the links of these places with stirred articles, which no list of theirs shows."""
-    number, links = graph.of_all(places)
-    chosen = np.isin(links.others, stirred)
-    here, links = places[number[chosen]], links.take(chosen)
-    together = (graph.threads[here] == graph.threads[links.others]) & (graph.threads[here] > 0)
-    store.db.executemany(
-        "INSERT INTO links (row, other, score, same, relation) VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (row, other) DO UPDATE SET score = excluded.score, same = excluded.same, relation = excluded.relation",
-        zip(
-            archive.rows[here].tolist(), archive.rows[links.others].tolist(), links.related.tolist(), links.same.tolist(),
-            np.where(links.duplicate, DUPLICATE, np.where(together, SAME_STORY, RELATED)).tolist(),
-            strict=True,
-        ),
-    )  # fmt: skip
+Asked = tuple[NDArray[np.int64], LinksOf]
+"""(owners, links) for pins alone."""
 
 
-def _asked(archive: Archive, ruling: Ruling, places: set[int]) -> dict[int, LinksOf]:
-    """Of each of these places the links for each pinned pair, whatever the evidence says of it."""
-    pins = np.array([pair for pair in ruling.pinned() if places.issuperset(pair)], np.int64).reshape(-1, 2)
+NO_PINS: Asked = (np.zeros(0, np.int64), NO_LINKS)
+
+
+def _asked(store: Store, archive: Archive, ruling: Ruling, places: NDArray[np.int64]) -> Asked:
+    """A link for each pinned pair of these places, whatever the evidence says of it; what the store had of such links is gone."""
+    store.db.executemany("DELETE FROM links WHERE row = ? AND same = 0", [(row,) for row in archive.rows[places].tolist()])
+    inside = set(places.tolist()) if ruling.pins else set()
+    pins = np.array([pair for pair in ruling.pinned() if inside.issuperset(pair)], np.int64).reshape(-1, 2)
     if not len(pins):
-        return {}
+        return NO_PINS
     pairs = unique_pairs(pins[:, 0], pins[:, 1])
     here, sides = np.unique(np.concatenate(pairs), return_inverse=True)
     views = archive.views(here)
     left, right = np.split(sides, 2)
     evidence = evidence_of(views, left, views, right, archive.background)
     links = linked_anyhow(pairs, evidence, archive.weights, (views.words[left], views.words[right]))
-    links = replace(links, same_story=np.full_like(links.same_story, ASKED))
-    starts, found = links.seen(int(pins.max()) + 1)
-    return {place: found.take(slice(starts[place], starts[place + 1])) for place in set(pins.ravel().tolist())}
+    starts, found = replace(links, same_story=np.full_like(links.same_story, ASKED)).seen(len(archive.rows))
+    return np.repeat(np.arange(len(archive.rows)), np.diff(starts)), found
 
 
-def _stored(store: Store, row: int) -> dict[int, LinkRow]:
-    """What the store has of the links of an article, by the row of the other one."""
-    found = store.query("SELECT other, score, same, relation, reasons, similar, sidebar FROM links WHERE row = ?", row)
-    return {other: tuple(rest) for other, *rest in found}
+class _Editor:
+    """Chooses what is shown beside articles."""
+
+    def __init__(self, store: Store, archive: Archive, graph: Graph, ruling: Ruling) -> None:
+        self.archive = archive
+        self.graph = graph
+        self.ruling = ruling
+        self.evergreen = np.zeros(len(graph), np.bool_)
+        self.evergreen[archive.places_of(np.array(sorted(store.evergreen_rows()), np.int64))] = True
+
+    def relations(self, places: NDArray[np.int64]) -> _Seen:
+        """The links of these articles, in the lists that they are in."""
+        number, links = self.graph.of_all(places)
+        owners = places[number]
+        now = links.written._replace(relation=self._relation(owners, links))
+        return _Seen(owners, links, now, np.zeros(len(owners), np.bool_))
+
+    def lists(self, places: NDArray[np.int64], asked: Asked) -> _Seen:
+        """The links of these articles and their places in both lists; a pin, and none of its copies, comes first."""
+        number, links = self.graph.of_all(places)
+        owners = places[number]
+        more = np.isin(asked[0], places) & ~np.isin(_codes(*asked), _codes(owners, links))
+        if more.any():
+            owners, links = np.concatenate([owners, asked[0][more]]), links.and_more(asked[1].take(more))
+            order = np.lexsort((links.others, owners))
+            owners, links = owners[order], links.take(order)
+        hidden = self._hidden(owners, links)
+        found = Candidates(
+            lists=np.searchsorted(places, owners),
+            positions=links.others,
+            scores=np.where(hidden, 0, links.related).astype(np.float32),
+            same_thread=self._together(owners, links),
+            duplicate=self.graph.copies[links.others] == self.graph.copies[owners],
+            copies=self.graph.copies[links.others],
+            days=self.archive.days[links.others],
+            evergreen=self.evergreen[links.others],
+        )
+        pinned = self._pinned(places, owners, links)
+        barred = np.zeros(len(owners), np.bool_)
+        for pins in pinned:
+            barred |= (owners == owners[pins[0]]) & np.isin(found.copies, found.copies[pins])
+        left = found._replace(scores=np.where(barred, 0, found.scores).astype(np.float32))
+        seen = sidebar(left, lambda numbers: self._alike(numbers, links), self.archive.days[places])
+        for pins in pinned:
+            mine = np.flatnonzero((owners == owners[pins[0]]) & (seen >= 0))
+            shown = overruled_list(mine[np.argsort(seen[mine])].tolist(), pins, DEFAULT.longest)
+            seen[mine] = -1
+            seen[shown] = np.arange(len(shown))
+        places_in = (similar(found).astype(np.int16), seen.astype(np.int16))
+        is_pinned = np.zeros(len(owners), np.bool_)
+        is_pinned[[at for pins in pinned for at in pins]] = True
+        return _Seen(owners, links, Written(self._relation(owners, links), *places_in), is_pinned)
+
+    def _alike(self, numbers: NDArray[np.int64], links: LinksOf) -> NDArray[np.float32]:
+        return self.graph.alike(np.where(numbers >= 0, links.others[numbers], -1))
+
+    def _together(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.bool_]:
+        threads = self.graph.threads
+        return np.asarray((threads[owners] == threads[links.others]) & (threads[owners] > 0), np.bool_)
+
+    def _relation(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int16]:
+        together = np.where(self._together(owners, links), SAME_STORY, RELATED)
+        return np.where(links.duplicate, DUPLICATE, together).astype(np.int16)
+
+    def _hidden(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.bool_]:
+        """What no list of the machine's may show."""
+        hidden = (links.same == ASKED) | np.isin(links.others, list(self.ruling.nowhere))
+        apart = [(one, other) for one, others in self.ruling.apart.items() for other in others]
+        if apart:
+            hidden |= np.isin(_codes(owners, links), [one << 32 | other for one, other in apart])
+        return np.asarray(hidden, np.bool_)
+
+    def _pinned(self, places: NDArray[np.int64], owners: NDArray[np.int64], links: LinksOf) -> list[list[int]]:
+        """Of each article with pins the numbers of the links that are pinned, in the order of the pins."""
+        codes = _codes(owners, links)
+        return [
+            np.searchsorted(codes, np.array([place << 32 | other for other in others], np.int64)).tolist()
+            for place, others in self.ruling.pins.items()
+            if np.isin(place, places) and others
+        ]  # all are there, by rising owner and other
 
 
-def _write(store: Store, archive: Archive, texts: Texts, lists: dict[int, _Lists], stored: dict[int, dict[int, LinkRow]]) -> None:
-    """Bring the links of these articles in the store up to date; what is there already is left as it is."""
-    rows = archive.rows
-    known: dict[tuple[int, int], str] = {}
-    for place, links in stored.items():
-        known.update(((int(rows[place]), other), _unchosen(of[3])) for other, of in links.items() if of[3] is not None)
-    wanted = {
-        (min(place, other), max(place, other))
-        for place, of in lists.items()
-        for other in of.links.others[of.shown()].tolist()
-        if (int(rows[place]), int(rows[other])) not in known
-    }
-    told = _reasons(archive, texts, sorted(wanted))
-    gone: list[tuple[int, int]] = []
-    written: list[tuple[int, int, *LinkRow]] = []
-    for place, of in lists.items():
-        row, former = int(rows[place]), stored[place]
-        others, other_places = rows[of.links.others].tolist(), of.links.others.tolist()
-        reasons: list[str | None] = [None] * len(others)
-        for at in of.shown():
-            pair = min(place, other_places[at]), max(place, other_places[at])
-            reasons[at] = known.get((row, others[at])) or told[pair]
-        for at in of.pinned:
-            reasons[at] = _chosen(str(reasons[at]))
-        relations = np.where(of.links.duplicate, DUPLICATE, np.where(of.same_thread, SAME_STORY, RELATED)).tolist()
-        related, same = of.links.related.tolist(), of.links.same.tolist()
-        listed = (_numbered(of.similar, len(others)), _numbered(of.sidebar, len(others)))
-        values = zip(related, same, relations, reasons, *listed, strict=True)
-        written += [(row, other, *now) for other, now in zip(others, values, strict=True) if former.get(other) != now]
-        gone += [(row, other) for other in former.keys() - set(others)]
-    store.db.executemany("DELETE FROM links WHERE row = ? AND other = ?", gone)
-    store.db.executemany("INSERT OR REPLACE INTO links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", written)
+def _codes(owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int64]:
+    return owners << 32 | links.others
 
 
-def _numbered(order: list[int], n: int) -> list[int | None]:
-    """Of each of n links its place in a list; None where it has none."""
-    places: list[int | None] = [None] * n
-    for place, at in enumerate(order):
-        places[at] = place
-    return places
+def _write(store: Store, archive: Archive, texts: Texts, seen: _Seen, *, again: bool = False) -> None:
+    """Bring the store up to what it is to have of these links."""
+    had = unwritten(len(seen.owners)) if again else seen.links.written
+    new = had.relation < 0
+    shown = (seen.now.similar >= 0) | (seen.now.sidebar >= 0)
+    told = (had.similar >= 0) | (had.sidebar >= 0)
+    other = np.any([now != former for now, former in zip(seen.now, had, strict=True)], axis=0)
+    wanted = shown & ~told
+    reasons = _reasons(archive, texts, seen, np.flatnonzero(wanted))
+    rows, others = archive.rows[seen.owners], archive.rows[seen.links.others]
+
+    def values(chosen: NDArray[np.bool_], *fields: NDArray[np.generic]) -> list[list[object]]:
+        return [field[chosen].tolist() for field in fields]
+
+    def places(chosen: NDArray[np.bool_]) -> list[list[int | None]]:
+        return [[None if place < 0 else place for place in field[chosen].tolist()] for field in seen.now[1:]]
+
+    links = seen.links
+    columns = [*values(new, rows, others, links.related, links.same, seen.now.relation), reasons[new].tolist(), *places(new)]
+    written = "INSERT OR REPLACE INTO links (row, other, score, same, relation, reasons, similar, sidebar)"
+    store.db.executemany(f"{written} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", zip(*columns, strict=True))
+    for chosen, with_reasons in ((other & ~new & (wanted | ~shown), True), (other & ~new & ~wanted & shown, False)):
+        columns = [*values(chosen, seen.now.relation), *places(chosen)]
+        columns += [reasons[chosen].tolist()] if with_reasons else []
+        columns += values(chosen, rows, others)
+        changed = "relation = ?, similar = ?, sidebar = ?" + (", reasons = ?" if with_reasons else "")
+        store.db.executemany(f"UPDATE links SET {changed} WHERE row = ? AND other = ?", zip(*columns, strict=True))
 
 
-def _chosen(reasons: str) -> str:
-    """The reasons of a pin, of the evidence's as JSON."""
-    return json.dumps([CHOSEN, *json.loads(reasons)], ensure_ascii=False)
-
-
-def _unchosen(reasons: str) -> str:
-    """The reasons of the evidence, of stored ones as JSON."""
-    words = json.loads(reasons) if CHOSEN in reasons else []
-    return json.dumps(words[1:], ensure_ascii=False) if words[:1] == [CHOSEN] else reasons
-
-
-def _reasons(archive: Archive, texts: Texts, pairs: Iterable[tuple[int, int]]) -> dict[tuple[int, int], str]:
-    """The reasons of some pairs of places as JSON."""
-    asked = np.array(list(pairs), np.int64).reshape(-1, 2)
-    if not len(asked):
-        return {}
-    here, sides = np.unique(asked, return_inverse=True)
-    left, right = sides.reshape(-1, 2).T
+def _reasons(archive: Archive, texts: Texts, seen: _Seen, wanted: NDArray[np.int64]) -> NDArray[np.object_]:
+    """(n,) the reasons of the wanted links as JSON, None of all others; those of a pin begin with it."""
+    found = np.full(len(seen.owners), None, np.object_)
+    if not len(wanted):
+        return found
+    one, other = seen.owners[wanted], seen.links.others[wanted]
+    pairs, which = np.unique(np.minimum(one, other) << 32 | np.maximum(one, other), return_inverse=True)
+    here, sides = np.unique(np.stack([pairs >> 32, pairs & 0xFFFFFFFF]), return_inverse=True)
+    left, right = sides.reshape(2, -1)
     rows = texts(here)
-    apart = np.abs(archive.days[asked[:, 0]] - archive.days[asked[:, 1]]).astype(np.float32)
-    found = reasons_of(wording_of(archive), rows[left], rows[right], apart)
-    return {(one, other): json.dumps(of, ensure_ascii=False) for (one, other), of in zip(asked.tolist(), found, strict=True)}
+    apart = np.abs(archive.days[here[left]] - archive.days[here[right]]).astype(np.float32)
+    words = reasons_of(wording_of(archive), rows[left], rows[right], apart)
+    told = np.array([json.dumps(of, ensure_ascii=False) for of in words], np.object_)
+    found[wanted] = told[which]
+    for at in np.flatnonzero(seen.pinned & (found != None)).tolist():  # noqa: E711 - of each
+        found[at] = json.dumps([CHOSEN, *json.loads(found[at])], ensure_ascii=False)
+    return found

@@ -11,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -267,7 +268,8 @@ def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
         views = archive.views()
         graph = Graph(len(archive), _compare(archive, views, everything, options))
         graph.enter_threads(dict(enumerate(stored_threads(store, archive).tolist())))
-        change = _Change(touched=everything, stirred=everything)
+        change = _Change(touched=everything, stirred=everything, again=True)
+        store.db.execute("DELETE FROM links")
         _follow(store, archive, graph, lambda places: views.text[places], change, NOTHING, options)
         _keep_cache(store, archive, archive.rows)
         options.memory.forget()
@@ -281,7 +283,7 @@ def overrule(change: Callable[[Store], Iterable[str]], folder: Path, options: Wr
             archive = options.memory.archive(store, options.device)
             graph = options.memory.graph(store, options.device)
             named = archive.places_of(np.array(sorted(rows), np.int64))
-            _follow(store, archive, graph, archive.texts, _Change(touched=named, stirred=named), NOTHING, options)
+            _follow(store, archive, graph, archive.texts, _Change(touched=named, stirred=named, again=True), NOTHING, options)
 
 
 @dataclass(slots=True)
@@ -473,6 +475,8 @@ class _Change:
     """What may stand in other lists now than before."""
     listed: NDArray[np.int64] = field(default_factory=lambda: NO_PLACES)
     """What may have another list now."""
+    again: bool = False
+    """Whether all is to be written that follows, as if nothing were there: rules speak in reasons too."""
     lost: Sequence[int] = ()
     """Numbers of threads that have lost an article which is gone."""
 
@@ -486,7 +490,8 @@ def _follow(
     moved = write_threads(store, archive, graph, texts, change.touched, change.lost, previous, now)
     stirred = np.union1d(change.stirred, moved)
     listed = np.union1d(stirred, change.listed)
-    write_lists(store, archive, graph, texts, listed, stirred, lambda done, of: options.stage("ranking", done, of))
+    ranked = partial(options.stage, "ranking")
+    write_lists(store, archive, graph, texts, listed, stirred, ranked, again=change.again)
     edition = int(dict(store.query("SELECT key, value FROM meta WHERE key = 'edition'")).get("edition", 0))
     write_meta(store, {"articles": len(archive), "edition": edition + 1, "written": now})
 

@@ -93,7 +93,7 @@ def test_lists_that_were_left_alone_are_those_that_would_be_written(tmp_path: Pa
         archive, graph = memory.archive(store), memory.graph(store)
         store.db.execute("DELETE FROM links")
         everything = np.flatnonzero(np.isin(archive.rows, [row for (row,) in store.query("SELECT row FROM articles")]))
-        sidebars.write_lists(store, archive, graph, archive.texts, everything, everything, lambda done, of: None)
+        sidebars.write_lists(store, archive, graph, archive.texts, everything, everything, lambda done, of: None, again=True)
         pinned = {tuple(sorted(pair)) for pair in _pins(store)}
         after = store.query(asked)
         drifts = [
@@ -116,7 +116,7 @@ def test_a_write_that_fails_leaves_nothing_in_memory(tmp_path: Path, monkeypatch
     draft = report("draft", "story 9", 1.0)
     assert engine.related_to(draft) == []
     with monkeypatch.context() as broken:
-        broken.setattr(writing, "write_lists", lambda *given: 1 / 0)
+        broken.setattr(writing, "write_lists", lambda *given, **more: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.add([report("s09a0", "story 9", 1.0), report("s09a1", "story 9", 1.5)])
     assert engine.related_to(draft) == []

@@ -110,7 +110,11 @@ class Postings:
         for term in terms.tolist():
             self._since.get(term, {}).pop(row, None)
 
-    def of(self, term: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
+    def rows_of(self, term: int) -> NDArray[np.integer]:
+        """The rows that hold a term."""
+        return self.of(term)[0]
+
+    def of(self, term: int) -> tuple[NDArray[np.integer], NDArray[np.float32]]:
         """(the rows that hold a term, their weights)."""
         rows, weights = self._rows[:0], self._weights[:0]
         if term + 1 < len(self._starts):
@@ -122,7 +126,7 @@ class Postings:
         if since := self._since.get(term):
             rows = np.concatenate([rows, np.fromiter(since, np.int64, len(since))])
             weights = np.concatenate([weights, np.fromiter(since.values(), np.float32, len(since))])
-        return rows.astype(np.int64, copy=False), weights
+        return rows, weights
 
     def most_alike(self, terms: NDArray[np.int32], weights: NDArray[np.float32], k: int, n_rows: int) -> NDArray[np.int64]:
         """The k of `n_rows` rows with the largest inner product with this one; ties and the rest as in `most_alike`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -69,21 +70,21 @@ DEFAULT = RankingConfig()
 
 
 class Candidates(NamedTuple):
-    """What may be shown beside one article; all fields (n,)."""
+    """What may be shown in some lists, each beside one article; all fields (n,)."""
 
+    lists: NDArray[np.int64]  # which list, from 0, rising
     positions: NDArray[np.int64]
     scores: NDArray[np.float32]  # probability of being related, in [0, 1]
     same_thread: NDArray[np.bool_]
     duplicate: NDArray[np.bool_]  # of the article itself
+    copies: NDArray[np.int64]  # candidates of one number are one text
     days: NDArray[np.float64]  # since 1970, nan where unknown
     evergreen: NDArray[np.bool_]  # does not age
 
-    def take(self, places: NDArray[np.int64]) -> Candidates:
-        """Some of them, in this order."""
-        return Candidates(
-            self.positions[places], self.scores[places], self.same_thread[places], self.duplicate[places], self.days[places],
-            self.evergreen[places],
-        )  # fmt: skip
+
+Alike = Callable[[NDArray[np.int64]], NDArray[np.float32]]
+"""Of (lists, m) numbers of candidates, -1 where there is none, (lists, m, m): how close those of a list are to each other, in
+[0, 1]."""
 
 
 def is_duplicate(
@@ -103,55 +104,96 @@ def is_duplicate(
     return copy | update
 
 
-def similar(candidates: Candidates, config: RankingConfig = DEFAULT) -> list[int]:
-    """Places of the candidates by score alone, best first; ties by position. Nothing is collapsed."""
-    order = np.lexsort((candidates.positions, -candidates.scores))
-    shown = order[candidates.scores[order] >= config.least_score]
-    return [int(place) for place in shown[: config.longest]]
+def similar(candidates: Candidates, config: RankingConfig = DEFAULT) -> NDArray[np.int64]:
+    """(n,) the place of each candidate in its list by score alone, 0 the first, -1 where it has none; ties by position. Nothing
+    is collapsed."""
+    order = np.lexsort((candidates.positions, -candidates.scores, candidates.lists))
+    rank = np.empty(len(order), np.int64)
+    rank[order] = _counted(candidates.lists[order])
+    return np.where((candidates.scores >= config.least_score) & (rank < config.longest), rank, -1)
 
 
-def freshness(days: NDArray[np.float64], own_day: float, config: RankingConfig = DEFAULT) -> NDArray[np.float64]:
+def freshness(days: NDArray[np.float64], own_day: NDArray[np.float64], config: RankingConfig = DEFAULT) -> NDArray[np.float64]:
     """(n,) in [least_freshness, 1]: 1 on the article's own day, halfway down to the least after half_life_days."""
     age = np.nan_to_num(np.abs(days - own_day), nan=config.half_life_days)
     return config.least_freshness + (1 - config.least_freshness) * 0.5 ** (age / config.half_life_days)
 
 
 def sidebar(
-    candidates: Candidates, alike: NDArray[np.float32], copies: NDArray[np.int64], own_day: float, config: RankingConfig = DEFAULT
-) -> list[int]:
-    """Places of the candidates as a reader should see them, best first.
+    candidates: Candidates, alike: Alike, own_days: NDArray[np.float64], config: RankingConfig = DEFAULT
+) -> NDArray[np.int64]:
+    """(n,) the place of each candidate in its list as a reader should see it, 0 the first, -1 where it has none.
 
-    `alike` (n, n) says how close the candidates are to each other, in [0, 1]; `copies` (n,) numbers the texts: candidates
-    of one number are one text, of which only the best is shown. The article's own copies are not shown at all. The list
-    begins with the thread, lets background in after `thread_run` articles, and goes on in turn; any beginning of it is
-    the list of that length.
+    `own_days` (lists,) are those of the articles beside which the lists stand. Of candidates that are one text only the best
+    is shown, of the article's own copies none. A list begins with the thread, lets background in after `thread_run` articles,
+    and goes on in turn; any beginning of it is the list of that length.
     """
-    worth = candidates.scores.astype(np.float64) * np.where(
-        candidates.evergreen, 1.0, freshness(candidates.days, own_day, config)
-    )
+    fresh = freshness(candidates.days, own_days[candidates.lists], config)
+    worth = candidates.scores.astype(np.float64) * np.where(candidates.evergreen, 1.0, fresh)
     usable = (candidates.scores >= config.least_sidebar) & ~candidates.duplicate
-    left = _one_of_each(np.flatnonzero(usable), worth, copies, candidates.positions)
-    worth, alike = worth[left], alike[np.ix_(left, left)]
-    together = candidates.same_thread[left]
-    barred = {inside: np.where(together == inside, 0.0, -np.inf) for inside in (True, False)}
-    waiting = {True: int(np.count_nonzero(together)), False: int(np.count_nonzero(~together))}
-    chosen: list[int] = []
-    likeness = np.zeros(len(left), np.float64)
-    while len(chosen) < min(len(left), config.longest):
-        wanted = len(chosen) % (config.thread_run + config.background_run) < config.thread_run
-        pool = wanted if waiting[wanted] else not wanted
-        best = int(np.argmax(worth * (1 - config.variety * (1 + likeness)) + barred[pool]))
-        chosen.append(left[best])
-        barred[pool][best] = -np.inf
-        waiting[pool] -= 1
-        np.maximum(likeness, alike[best], out=likeness)
+    left = _one_of_each(np.flatnonzero(usable), worth, candidates)
+    found = np.full(len(worth), -1, np.int64)
+    sizes = np.unique(candidates.lists[left], return_counts=True)[1]
+    starts = np.cumsum(sizes) - sizes
+    by_size = np.argsort(sizes, kind="stable")
+    while len(by_size):
+        part, by_size = _split(by_size, sizes)
+        number = np.arange(sizes[part].max())
+        numbers = np.where(number < sizes[part, None], left[np.minimum(starts[part, None] + number, len(left) - 1)], -1)
+        chosen = _in_turn(numbers, worth, candidates.same_thread, alike(numbers), config)
+        row, place = np.nonzero(chosen >= 0)
+        found[numbers[row, chosen[row, place]]] = place
+    return found
+
+
+MOST_AT_ONCE = 2_000_000
+"""Pairs of candidates of lists that are chosen at once; bounds the memory."""
+
+
+def _split(by_size: NDArray[np.int64], sizes: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(the next lists, by rising size, that are not too much at once; the others)."""
+    pairs = sizes[by_size].astype(np.int64) ** 2 * np.arange(1, len(by_size) + 1)  # each takes the room of the largest
+    many = max(1, int(np.searchsorted(pairs, MOST_AT_ONCE)))
+    return by_size[:many], by_size[many:]
+
+
+def _in_turn(
+    numbers: NDArray[np.int64],
+    worth: NDArray[np.float64],
+    same_thread: NDArray[np.bool_],
+    alike: NDArray[np.float32],
+    config: RankingConfig,
+) -> NDArray[np.int64]:
+    """(lists, longest) which of the candidates in `numbers` (lists, m; -1 for none) is chosen in each turn, by place there."""
+    here = np.arange(len(numbers))
+    free = numbers >= 0
+    worth, together = worth[numbers], same_thread[numbers]
+    likeness = np.zeros(numbers.shape, np.float64)
+    turns = min(numbers.shape[1], config.longest)
+    chosen = np.full((len(numbers), turns), -1, np.int64)
+    for turn in range(turns):
+        wanted = turn % (config.thread_run + config.background_run) < config.thread_run
+        pool = free & (together == wanted)
+        pool = np.where(pool.any(axis=1, keepdims=True), pool, free)
+        best = np.argmax(np.where(pool, worth * (1 - config.variety * (1 + likeness)), -np.inf), axis=1)
+        goes_on = free[here, best]
+        chosen[goes_on, turn] = best[goes_on]
+        free[here, best] = False
+        np.maximum(likeness, alike[here, best], out=likeness)
     return chosen
 
 
-def _one_of_each(
-    places: NDArray[np.int64], worth: NDArray[np.float64], copies: NDArray[np.int64], positions: NDArray[np.int64]
-) -> list[int]:
-    """The best place of every text, ties by position; in the order of worth."""
-    best = places[np.lexsort((positions[places], -worth[places]))]
-    _, first = np.unique(copies[best], return_index=True)
-    return [int(place) for place in best[np.sort(first)]]
+def _one_of_each(places: NDArray[np.int64], worth: NDArray[np.float64], candidates: Candidates) -> NDArray[np.int64]:
+    """The best place of every text of a list, ties by position; by list and worth."""
+    order = np.lexsort((candidates.positions[places], -worth[places], candidates.lists[places]))
+    best = places[order]
+    by_text = np.lexsort((np.arange(len(best)), candidates.copies[best], candidates.lists[best]))
+    lists, copies = candidates.lists[best[by_text]], candidates.copies[best[by_text]]
+    first = np.ones(len(best), np.bool_)
+    first[1:] = (np.diff(lists) != 0) | (np.diff(copies) != 0)
+    return best[np.sort(by_text[first])]
+
+
+def _counted(lists: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) 0, 1, 2, … for each run of one value."""
+    return np.arange(len(lists)) - np.searchsorted(lists, lists)
