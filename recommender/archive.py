@@ -253,6 +253,10 @@ class Archive:
 
     def _crowd(self, terms: NDArray[np.int32]) -> None:
         """Bring the crowding of these terms up to date; one article more does not change that of very common ones."""
+        if len(terms) > MANY_TERMS:
+            text = self._counts["text"].take(np.arange(len(self.rows)), len(self.vocabulary))
+            self.crowding[:] = crowding_of(text, self.days, self.background)
+            return
         terms = terms[self.vocabulary.document_frequency[terms] <= MOST_DATES]
         holders, days = self._looked_up().holders, self.days
         self.crowding[terms] = crowding_of_terms([days[holders.rows_of(term)] for term in terms.tolist()], self.background)
@@ -261,6 +265,10 @@ class Archive:
         if self._lookup is None or self._lookup.is_outgrown(self):
             self._lookup = _Lookup(self)
         return self._lookup
+
+
+MANY_TERMS = 10_000
+"""Terms from which the crowding of all is found again at once; it takes no longer."""
 
 
 class _Lookup:

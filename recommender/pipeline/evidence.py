@@ -219,15 +219,24 @@ def _faded_pairs(day: NDArray[np.float64], held: NDArray[np.int64]) -> tuple[NDA
     """
     starts = np.cumsum(held) - held
     used = np.minimum(held, MOST_DATES)
-    by_use = np.argsort(-used, kind="stable")
-    reach, total = np.zeros(len(held)), np.zeros(len(held))
-    for step in range(1, int(used.max(initial=0))):
-        active = by_use[: np.searchsorted(-used[by_use], -step, side="left")]
-        place, before = (starts[active] + number * (held[active] - 1) // (used[active] - 1) for number in (step, step - 1))
-        reach[active] = (reach[active] + 1) * np.exp(-(day[place] - day[before]) / DAYS_TO_FADE)
-        total[active] += reach[active]
+    total = np.zeros(len(held))
+    left = np.argsort(-used, kind="stable")[: np.count_nonzero(used > 1)]
+    while len(left):
+        longest = int(used[left[0]])
+        terms, left = left[: MOST_AT_ONCE // longest], left[MOST_AT_ONCE // longest :]
+        number = np.minimum(np.arange(longest), used[terms, None] - 1)
+        days = day[starts[terms, None] + number * (held[terms, None] - 1) // (used[terms, None] - 1)]
+        decay = np.exp(-np.diff(days, axis=1) / DAYS_TO_FADE) * (np.arange(1, longest) < used[terms, None])
+        reach = np.zeros(len(terms))
+        for step in range(longest - 1):
+            reach = (reach + 1) * decay[:, step]
+            total[terms] += reach
     pairs = used * (used - 1) / 2
     return TIMELESS * pairs + (1 - TIMELESS) * total, pairs
+
+
+MOST_AT_ONCE = 1_000_000
+"""Days of terms that take a step at once; bounds the memory."""
 
 
 def views_of(
@@ -239,10 +248,8 @@ def views_of(
     crowding: NDArray[np.float32],
 ) -> Views:
     """The views of some articles as an archive of `n_articles` articles with this vocabulary and `crowding` sees them."""
-    names, numbers = vocabulary.is_name(), vocabulary.is_number()
 
-    def view(part: sparse.csr_matrix, chosen: NDArray[np.bool_] | None = None) -> sparse.csr_matrix:
-        part = part if chosen is None else _only(part, chosen)
+    def view(part: sparse.csr_matrix) -> sparse.csr_matrix:
         return unit_rows(weighed(part, idf_of(vocabulary.document_frequency[part.indices], n_articles)))
 
     text = view(counts.text)
@@ -251,8 +258,8 @@ def views_of(
         text=text,
         lead=view(counts.lead),
         title=view(counts.title),
-        names=view(counts.text, names),
-        numbers=view(counts.lead, numbers),
+        names=view(_only(counts.text, vocabulary.are_names(counts.text.indices))),
+        numbers=view(_only(counts.lead, vocabulary.is_number()[counts.lead.indices])),
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
@@ -320,9 +327,8 @@ def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 1e-9)
 
 
-def _only(counts: sparse.csr_matrix, chosen: NDArray[np.bool_]) -> sparse.csr_matrix:
-    """The counts of the chosen terms, in a matrix of the same shape."""
-    kept = chosen[counts.indices]
+def _only(counts: sparse.csr_matrix, kept: NDArray[np.bool_]) -> sparse.csr_matrix:
+    """Some of the counts that are stored, (counts.nnz,), in a matrix of the same shape."""
     ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
     return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends), shape=counts.shape)
 

@@ -154,9 +154,14 @@ class Vocabulary:
         return self._several.values
 
     def is_name(self) -> NDArray[np.bool_]:
-        """(n_terms,) which terms are names: of several words, or nearly always written with a capital inside a sentence."""
-        seen = self.capitals + self.smalls
-        return self.is_several_words() | ((self.capitals >= 1) & (self.capitals > NAME_SHARE * seen))
+        """(n_terms,) which terms are names, see `are_names`."""
+        return self.are_names(np.arange(len(self)))
+
+    def are_names(self, terms: NDArray[np.integer]) -> NDArray[np.bool_]:
+        """(n,) which of n terms are names: of several words, or nearly always written with a capital inside a sentence."""
+        capitals = self.capitals[terms]
+        often = (capitals >= 1) & (capitals > NAME_SHARE * (capitals + self.smalls[terms]))
+        return np.asarray(self.is_several_words()[terms] | often, np.bool_)
 
     def is_number(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms begin with a digit."""

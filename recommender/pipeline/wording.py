@@ -44,19 +44,14 @@ class Wording:
         self.n_articles = n_articles
         self.crowding = crowding
         self.terms = vocabulary.terms()
-        self.is_name = vocabulary.is_name()
         self.is_several_words = vocabulary.is_several_words()
         self.one_moment = one_moment
 
     def worth(self, terms: NDArray[np.integer]) -> NDArray[np.float32]:
         """(n,) in [0, 1]: how much each of n terms tells a reader."""
         common = self.vocabulary.document_frequency[terms] > max(3, COMMON_SHARE * self.n_articles)
-        worth = np.where(self.is_name[terms], 1.0, PLAIN_WEIGHT * self.crowding[terms])
+        worth = np.where(self.vocabulary.are_names(terms), 1.0, PLAIN_WEIGHT * self.crowding[terms])
         return np.where(common | self.vocabulary.is_number()[terms], 0, worth).astype(np.float32)
-
-    def spelled(self, term: int) -> str:
-        """A term as it is usually written."""
-        return self.vocabulary.spellings.get(term, self.terms[term]) if self.is_name[term] else self.terms[term]
 
     def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
         """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out.
@@ -64,20 +59,28 @@ class Wording:
 
         Of equal weights names of several words come first, or `Kim`, `Jong` and `Un` would stand for `Kim Jong Un`.
         """
-        chosen: list[str] = []
         order = np.lexsort((~self.is_several_words[terms], -weights))[: 8 * most]
-        whole = [self.spelled(int(term)) for term in terms[order] if self.is_several_words[term]]
-        for position in order.tolist():
-            if len(chosen) == most or weights[position] <= 0:
+        order = order[weights[order] > 0]
+        several = self.is_several_words[terms[order]].tolist()
+        names = self.vocabulary.are_names(terms[order]).tolist()
+        plain_enough = (weights[order] >= PLAIN_SHARE * weights[order[:1]]).tolist()
+        spellings = self.vocabulary.spellings
+        words = [
+            spellings.get(term, self.terms[term]) if is_name else self.terms[term]
+            for term, is_name in zip(terms[order].tolist(), names, strict=True)
+        ]
+        whole = [word for word, is_whole in zip(words, several, strict=True) if is_whole]
+        chosen: list[str] = []
+        for word, is_name, is_telling in zip(words, names, plain_enough, strict=True):
+            if len(chosen) == most:
                 break
-            if not self.is_name[terms[position]] and weights[position] < PLAIN_SHARE * weights[order[0]]:
+            if not is_name and not is_telling:
                 continue
-            word = self.spelled(int(terms[position]))
-            word = next((name for name in whole if word in name.split()), word)
-            if len(word) < SHORTEST_WORD and not word.isupper():
+            spoken = next((name for name in whole if word in name.split()), word)
+            if len(spoken) < SHORTEST_WORD and not spoken.isupper():
                 continue
-            if not any(_says_the_same(word, other) for other in chosen):
-                chosen.append(word)
+            if not any(_says_the_same(spoken, other) for other in chosen):
+                chosen.append(spoken)
         return chosen
 
 
