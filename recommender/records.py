@@ -144,11 +144,13 @@ def write_article(db: sqlite3.Connection, row: int, article: Article) -> None:
 
 def forget_in_log(db: sqlite3.Connection, ids: Set[str], labels: Set[str]) -> None:
     """Articles that are gone, and headlines of theirs, in the log of changes."""
-    naming = "SELECT DISTINCT c.number, c.articles FROM changes c, json_each(c.articles) one WHERE one.value = ?"
+    naming = "SELECT DISTINCT c.number, c.thread, c.articles FROM changes c, json_each(c.articles) one WHERE one.value = ?"
     for article_id in ids:
-        for number, articles in db.execute(naming, (article_id,)).fetchall():
+        for number, thread, articles in db.execute(naming, (article_id,)).fetchall():
             left = json.dumps([one for one in json.loads(articles) if one not in ids], ensure_ascii=False)
             db.execute("UPDATE changes SET articles = ? WHERE number = ?", (left, number))
+            former = "thread = ? AND label NOT IN (SELECT label FROM threads)"  # perhaps a headline that it had before
+            db.execute(f"UPDATE changes SET label = NULL WHERE {former}", (thread,))
     db.executemany("UPDATE changes SET label = NULL WHERE label = ?", [(label,) for label in labels])
 
 

@@ -230,6 +230,11 @@ class Store:
                 at=at, kind=kind, thread_id=thread, other_id=other, article_ids=tuple(json.loads(articles)), label=label
             )
 
+    def last_change(self) -> str:
+        """When something happened to a thread last, ISO 8601; empty where nothing ever did."""
+        found = self.query("SELECT at FROM changes ORDER BY number DESC LIMIT 1")
+        return str(found[0][0]) if found else ""
+
     def hub_share(self, k: int = 5) -> float | None:
         """Share of the first k places of all sidebars that the most shown hundredth of the articles takes; None without any."""
         shown = [count for (count,) in self.query("SELECT count(*) FROM links WHERE sidebar < ? GROUP BY other", k)]

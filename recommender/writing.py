@@ -486,7 +486,7 @@ def _follow(
 ) -> None:
     """Write all that follows from a change: threads, links, lists."""
     options.stage("threading", 0, len(archive))
-    now = datetime.now(UTC).isoformat(timespec="seconds")
+    now = max(datetime.now(UTC).isoformat(timespec="seconds"), store.last_change())  # a clock may go back, the log does not
     moved = write_threads(store, archive, graph, texts, change.touched, change.lost, previous, now)
     stirred = np.union1d(change.stirred, moved)
     listed = np.union1d(stirred, change.listed)

@@ -64,7 +64,7 @@ _TAG = re.compile(
 )
 _BLOCK_TAG = re.compile(rf"</?(?:{_BLOCK_NAMES})\b", re.IGNORECASE)
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9a-fA-F]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
-_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\u00ad\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
+_INVISIBLE = re.compile(r"[\x00-\x08\x0e-\x1b\x7f\u00ad\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb]")
 _SENTENCE_END = re.compile(r"[.!?][”\"’')]* (?=[“\"‘(\[]?[^\W_a-z])")
 _CLOSING = frozenset(".!?…”\"’')-–—")
 _LABEL = re.compile(r"([^\W\d_][^\W\d]*(?: [^\W\d]+){0,3}) ?[:|](?=\s|$)")

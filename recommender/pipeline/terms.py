@@ -23,7 +23,12 @@ from recommender.pipeline.content import Content
 TOKEN = re.compile(r"[^\W_](?:[\w\-’']*\w)?|[.!?:\n“\"]")
 """A word (apostrophes and hyphens inside belong to it), or a mark after which a capital says nothing."""
 
-NAME = re.compile(r"\b[A-Z][\w’'\-]*\w(?: (?:(?:of|de|al|bin|van|von|el|the) )?[A-Z][\w’'\-]*\w){1,7}")
+LONGEST_WORD = 60
+"""Characters by which words are told apart; what is longer is an address, a key or an accident. (Chosen, not measured.)"""
+
+NAME = re.compile(
+    rf"\b[A-Z][\w’'\-]{{0,{LONGEST_WORD}}}\w(?: (?:(?:of|de|al|bin|van|von|el|the) )?[A-Z][\w’'\-]{{0,{LONGEST_WORD}}}\w){{1,7}}"
+)
 """Capitalised words in a row, as in `Kim Jong Un` or `Bank of England`."""
 
 LONGEST_NAME = 4
@@ -267,6 +272,7 @@ class _Reader:
         """The ids of the terms of a text, in order, names of several words at the end."""
         if not text:
             return np.zeros(0, np.int32)
+        text = text.replace("\u200c", "").replace("\u200d", "")  # joiners, which some writers set and others leave out
         codes = self._codes(text)
         terms = np.array([self.term_of[code] for code in codes], np.int32)
         if self.language is not None:
@@ -335,7 +341,7 @@ def _stop_words(language: str) -> frozenset[str]:
 
 def normalised(token: str) -> str:
     """A token as the vocabulary spells it: lower case, without a possessive."""
-    word = token.lower().replace("’", "'")
+    word = token[:LONGEST_WORD].lower().replace("’", "'")
     return word[:-2] if word.endswith("'s") else word
 
 
