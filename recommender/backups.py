@@ -138,16 +138,7 @@ def _opened(file: Path) -> Iterator[tuple[zipfile.ZipFile, dict[str, Any]]]:
                 with archive.open(member) as stream:
                     if _digest(stream) != described["sha256"]:
                         raise ValueError(f"{name} does not match its checksum")
-        except (
-            zipfile.BadZipFile,
-            zlib.error,
-            OSError,
-            EOFError,
-            NotImplementedError,
-            ValueError,
-            TypeError,
-            LookupError,
-        ) as error:
+        except UNREADABLE as error:
             said = " ".join(str(error).split()) or type(error).__name__
             raise BackupError(str(file), f"it is damaged or no backup ({said})", REMEDY) from None
         yield archive, head

@@ -217,3 +217,23 @@ def test_the_commands_say_what_they_did(built: Path, tmp_path: Path) -> None:
         code, out, err = run(*arguments)
         assert (code, out, err.count("\n")) == (1, "", 1)
         assert "nothing was changed" in err
+
+
+def test_a_head_that_is_no_head_is_refused(built: Path, tmp_path: Path) -> None:
+    """A list in place of the files, and one that is nested too deep to be read."""
+    index = Path(shutil.copytree(built / "index", tmp_path / "index"))
+    rewritten(built / "file", tmp_path / "file", lambda head, members: head.update(files=["store.sqlite"]))
+    refused(tmp_path / "file", index)
+    with zipfile.ZipFile(tmp_path / "file", "w") as archive:
+        archive.writestr("backup.json", "[" * 50_000 + "]" * 50_000)
+    refused(tmp_path / "file", index)
+
+
+def test_a_locked_archive_is_refused(built: Path, tmp_path: Path) -> None:
+    """A zip file that asks for a password, by the flag of its first member."""
+    index = Path(shutil.copytree(built / "index", tmp_path / "index"))
+    content = bytearray((built / "file").read_bytes())
+    for mark, flags in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        content[content.index(mark) + flags] |= 1
+    (tmp_path / "file").write_bytes(content)
+    refused(tmp_path / "file", index)
