@@ -24,14 +24,19 @@ The way of the data, which is the way of the imports:
     reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
     growing.py                  arrays that grow at their end
+    links.py                    links between articles as arrays
+    graph.py                    all links of an archive, and who is in a thread with whom
     archive.py                  all articles of an index in memory
-    graph.py                    all links between them, and who is in a thread with whom
+    loading.py                  a store -> its archive
     memory.py                   both, kept between one question or write and the next
     rulebook.py                 the rules that an index keeps
     rejoining.py                the threads around what has come, changed or gone
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
-    writing.py                  build, add, remove: down the pipeline, into the store
+    following.py                what follows from a change: threads, lists, the saved neighbour search
+    writer.py                   who may write, and in what transaction
+    building.py                 build, rebuild: all articles down the pipeline, into a new store
+    writing.py                  add, remove, reweigh, overrule: what came, changed or went
     damage.py                   errors of SQLite -> what is wrong with an index
     schema.py                   the tables of a store
     folder.py                   the index folder: which store counts, and how another takes its place

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import json
-import zlib
 from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.damage import unreadable
-from recommender.errors import IndexUnusableError
-from recommender.folder import CACHE
-from recommender.graph import Links, linked
 from recommender.growing import Growing, GrowingRows
+from recommender.links import Links, linked
 from recommender.pipeline.candidates import (
     DENSE,
     LEXICAL,
@@ -26,7 +21,7 @@ from recommender.pipeline.candidates import (
     unique_pairs,
 )
 from recommender.pipeline.content import Boilerplate
-from recommender.pipeline.embedding import Encoder, open_encoder
+from recommender.pipeline.embedding import Encoder
 from recommender.pipeline.evidence import (
     LEAST_CROWDING,
     MOST_DATES,
@@ -38,10 +33,9 @@ from recommender.pipeline.evidence import (
     views_of,
 )
 from recommender.pipeline.index import VectorIndex
-from recommender.pipeline.scoring import Weights, shipped_weights
+from recommender.pipeline.scoring import Weights
 from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
 from recommender.pipeline.wording import Wording
-from recommender.store import Store
 
 BLOCK = 2_000
 """Articles that are compared at once; bounds the memory of a build."""
@@ -331,110 +325,6 @@ ONE_MOMENT = 0.8
 """Mean of `fade` from which an archive is of about one day: that two articles are of one day is then no reason."""
 
 
-def load(store: Store, *, device: str | None = None) -> Archive:
-    """The whole archive of a store; IndexUnusableError where what it holds is not what was written."""
-    with unreadable(store.folder):
-        vocabulary = _load_vocabulary(store)
-        blobs = dict(store.query("SELECT name, value FROM blobs"))
-        meta = dict(store.query("SELECT key, value FROM meta"))
-        encoder = open_encoder(meta["model"], meta["revision"], blobs["encoder"], vocabulary, device=device)
-        found = store.query(
-            "SELECT a.row, a.instant, v.vector, t.counts"
-            " FROM articles a JOIN vectors v USING (row) JOIN terms t USING (row) ORDER BY a.row"
-        )
-        rows = np.array([row for row, *_ in found], np.int64)
-        vectors = np.frombuffer(b"".join(vector for _, _, vector, _ in found), "<f2").astype(np.float32)
-        vectors = vectors.reshape(len(found), encoder.dimensions)
-        return Archive(
-            rows=rows,
-            days=days_of([instant for _, instant, _, _ in found]),
-            counts=unpacked([counts for *_, counts in found], len(vocabulary)),
-            vectors=vectors,
-            vocabulary=vocabulary,
-            encoder=encoder,
-            boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
-            background=Background(cosine=float(meta["usual_cosine"]), fade=float(meta["usual_fade"])),
-            weights=weights_of(store, meta.get("weights")),
-            index=load_index(store, rows, vectors, meta),
-        )
-
-
 def days_of(instants: list[float | None]) -> NDArray[np.float64]:
     """Seconds since 1970 as days; nan for None."""
     return np.array([np.nan if instant is None else instant / 86_400 for instant in instants], np.float64)
-
-
-def packed(counts: TermCounts) -> Iterator[bytes]:
-    """The counts of each article as the store keeps them."""
-    for row in range(len(counts)):
-        parts = []
-        for matrix in (counts.text, counts.lead, counts.title):
-            begin, end = matrix.indptr[row], matrix.indptr[row + 1]
-            parts.append(np.array([end - begin], "<i4"))
-            parts.append(matrix.indices[begin:end].astype("<i4"))
-            parts.append(matrix.data[begin:end].astype("<i4"))
-        yield zlib.compress(np.concatenate(parts).tobytes(), 1)
-
-
-def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
-    """What `packed` has written, of several articles."""
-    indices: tuple[list[NDArray[np.int32]], ...] = ([], [], [])
-    data: tuple[list[NDArray[np.int32]], ...] = ([], [], [])
-    for blob in blobs:
-        numbers = np.frombuffer(zlib.decompress(blob), "<i4")
-        at = 0
-        for view in range(3):
-            size = int(numbers[at])
-            indices[view].append(numbers[at + 1 : at + 1 + size])
-            data[view].append(numbers[at + 1 + size : at + 1 + 2 * size])
-            at += 1 + 2 * size
-
-    def matrix(view: int) -> sparse.csr_matrix:
-        if not blobs:
-            return sparse.csr_matrix((0, n_terms), dtype=np.float32)
-        starts = np.concatenate([[0], np.cumsum([len(part) for part in indices[view]])])
-        values = np.concatenate(data[view]).astype(np.float32)
-        terms = np.concatenate(indices[view])
-        if len(terms) and not 0 <= terms.min() <= terms.max() < n_terms:
-            raise ValueError("a term that is not in the vocabulary")
-        return sparse.csr_matrix((values, terms, starts), shape=(len(blobs), n_terms))
-
-    return TermCounts(matrix(0), matrix(1), matrix(2))
-
-
-def weights_of(store: Store, kept: object) -> Weights:
-    """The weights that a store keeps as JSON; the shipped ones where it keeps none."""
-    if kept is None:
-        return shipped_weights()
-    try:
-        return Weights.from_json(json.loads(str(kept)))
-    except ValueError as error:
-        reason = f"its weights are not those of this version ({error})"
-        raise IndexUnusableError(str(store.folder), reason, "build it again with `recommender build`") from None
-
-
-def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], meta: dict[str, object]) -> VectorIndex:
-    """The neighbour search over these vectors: the saved one, brought up to date, where the store knows it; else made anew."""
-    digest = str(meta.get("cache", ""))
-    saved = VectorIndex.load(store.folder / CACHE, digest) if digest else None
-    if saved is not None:
-        since = np.array(json.loads(str(meta.get("cache_lacks", "[]"))), np.int64)
-        saved.remove(since)
-        places = np.flatnonzero(np.isin(rows, since))
-        saved.add(rows[places], vectors[places])
-        if len(saved) == len(rows):
-            return saved
-    index = VectorIndex(vectors.shape[1])
-    index.add(rows, vectors)
-    return index
-
-
-def _load_vocabulary(store: Store) -> Vocabulary:
-    found = store.query("SELECT term, spelling, articles, capitals, smalls FROM vocabulary ORDER BY number")
-    return Vocabulary(
-        [term for term, *_ in found],
-        {number: row[1] for number, row in enumerate(found) if row[1]},
-        capitals=np.array([row[3] for row in found], np.int64),
-        smalls=np.array([row[4] for row in found], np.int64),
-        document_frequency=np.array([row[2] for row in found], np.int64),
-    )

@@ -25,7 +25,7 @@ from recommender.errors import BackupError, IndexUnusableError
 from recommender.folder import CACHE, successor
 from recommender.schema import FORMAT
 from recommender.store import Store, verify
-from recommender.writing import WriteOptions, sole_writer
+from recommender.writer import WriteOptions, sole_writer
 
 BACKUP_FORMAT = 1
 """Version of the members of the file; raised with every change that older code would misread."""

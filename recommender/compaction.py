@@ -11,7 +11,7 @@ from typing import Any
 from recommender.damage import unreadable
 from recommender.folder import CACHE, MANIFEST
 from recommender.store import Store, replacement
-from recommender.writing import WriteOptions, sole_writer
+from recommender.writer import WriteOptions, sole_writer
 
 NO_TERM = "∅"
 """Begins what stands in the vocabulary in place of a term that no article holds any more; no text has it in a term."""

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from recommender.answers import Explanation, Profile, Related, Relation
 from recommender.archive import Archive, days_of, wording_of
-from recommender.graph import Links, linked
+from recommender.links import Links, linked
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from recommender.pipeline.articles import Article
     from recommender.pipeline.rules import Rule
     from recommender.rulebook import KeptRule
-    from recommender.writing import WriteOptions, Written
+    from recommender.writer import WriteOptions, Written
 
 
 class Recommender:
@@ -69,12 +69,12 @@ class Recommender:
         counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their total (0
         where it is not known).
         """
-        from recommender import writing
+        from recommender import building, writer
         from recommender.tuning import read_weights
 
         known = None if weights is None else read_weights(weights)
-        options = writing.WriteOptions(device=device, notice=notice, stage=progress)
-        writing.build(articles, Path(index), model, options, weights=known, evergreen=evergreen)
+        options = writer.WriteOptions(device=device, notice=notice, stage=progress)
+        building.build(articles, Path(index), model, options, weights=known, evergreen=evergreen)
         return cls.open(index, device=device)
 
     def add(
@@ -167,10 +167,10 @@ class Recommender:
         Thread ids, weights and sections that do not age come along. `to` is another folder that gets the new index, while
         this one stays as it is.
         """
-        from recommender import writing
+        from recommender import building
 
         options = self._options(notice=notice, stage=progress)
-        writing.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
+        building.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
 
     def compare(self, other: Recommender) -> Comparison:
         """How far this index and another agree on the articles that both hold."""
@@ -329,9 +329,9 @@ class Recommender:
         cls, file: str | os.PathLike[str], index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None
     ) -> Recommender:
         """The index that a backup holds, in place of one that is there; BackupError, and no change, where it is not whole."""
-        from recommender import backups, writing
+        from recommender import backups, writer
 
-        backups.restore(Path(file), Path(index), writing.WriteOptions(device=device))
+        backups.restore(Path(file), Path(index), writer.WriteOptions(device=device))
         return cls.open(index, device=device)
 
     @classmethod
@@ -344,9 +344,9 @@ class Recommender:
         progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     ) -> Repaired:
         """Make a new index of what can be read of a damaged one, which is kept aside; a sound one is left as it is."""
-        from recommender import repairing, writing
+        from recommender import repairing, writer
 
-        return repairing.repair(Path(index), writing.WriteOptions(device=device, notice=notice, stage=progress))
+        return repairing.repair(Path(index), writer.WriteOptions(device=device, notice=notice, stage=progress))
 
     def __contains__(self, article_id: str) -> bool:
         return self._store().row_of(article_id) is not None
@@ -402,14 +402,14 @@ class Recommender:
 
     def _loaded(self, store: Store) -> Archive:
         """The archive as of the store's snapshot, for work that is too long to hold up others."""
-        from recommender.archive import load
+        from recommender.loading import load
 
         return load(store, device=self._device)
 
     def _options(self, **others: Any) -> WriteOptions:
-        from recommender import writing
+        from recommender import writer
 
-        return writing.WriteOptions(device=self._device, memory=self._memory(), **others)
+        return writer.WriteOptions(device=self._device, memory=self._memory(), **others)
 
     def _list(self, store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
         row = self._row(store, article_id)

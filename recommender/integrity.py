@@ -8,10 +8,10 @@ from hashlib import blake2b
 
 import numpy as np
 
-from recommender.archive import unpacked
 from recommender.damage import unreadable
 from recommender.errors import RecommenderError
 from recommender.folder import CACHE
+from recommender.loading import unpacked
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import LSA
 from recommender.records import stored_articles

@@ -5,9 +5,10 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from recommender.archive import Archive, load
+from recommender.archive import Archive
 from recommender.damage import unreadable
 from recommender.graph import Graph
+from recommender.loading import load
 from recommender.records import load_graph
 from recommender.store import Store
 

@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import __version__
-from recommender.archive import Archive, packed
-from recommender.graph import Graph, Links, Written
+from recommender.archive import Archive
+from recommender.graph import Graph
+from recommender.links import Links, Written
+from recommender.loading import packed
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_text, plain_title

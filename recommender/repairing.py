@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
+from recommender.building import Settings, replaced
 from recommender.damage import damaged, unreadable
 from recommender.errors import IndexUnusableError, RecommenderError
 from recommender.folder import MANIFEST, read_manifest
@@ -24,7 +25,7 @@ from recommender.records import ARTICLE, Former, article_of
 from recommender.reports import Repaired
 from recommender.schema import FORMAT
 from recommender.store import Store
-from recommender.writing import Settings, WriteOptions, replaced, sole_writer
+from recommender.writer import WriteOptions, sole_writer
 
 REMEDY = "restore a backup, or build it again with `recommender build`"
 

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.archive import Archive, wording_of
-from recommender.graph import NO_LINKS, Graph, LinksOf, Written, linked_anyhow, unwritten
+from recommender.graph import Graph
+from recommender.links import NO_LINKS, LinksOf, Written, linked_anyhow, unwritten
 from recommender.pipeline.candidates import unique_pairs
 from recommender.pipeline.evidence import evidence_of
 from recommender.pipeline.overruling import CHOSEN, Ruling, overruled_list

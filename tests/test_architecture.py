@@ -30,10 +30,10 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"writing.py"},
+    "filelock": {"writer.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
-    "sqlite3": {"store.py", "damage.py", "writing.py", "records.py"},
+    "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
 

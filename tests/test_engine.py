@@ -21,15 +21,16 @@ from typing import Any
 import numpy as np
 import pytest
 
-from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, writing
-from recommender.archive import load
+from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, building, writing
 from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError, UnknownArticleError, UnknownThreadError
 from recommender.folder import read_manifest
+from recommender.loading import load
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import shipped_weights
 from recommender.store import Store
+from recommender.writer import WriteOptions
 from tests.archives import FIRST_DAY, newspaper, planted, report
 from tests.models import WORDS, static_model, transformer_model
 
@@ -705,7 +706,7 @@ def test_the_approximate_search_serves_an_index_too(tmp_path: Path, monkeypatch:
     assert cache.read_bytes() == before
     assert "s00a9" in engine.related_ids("s00a0", 20)
     assert "s00a9" in {item.id for item in Recommender.open(index).related_to(report("draft", "story 0", 1.0), 20)}
-    monkeypatch.setattr("recommender.writing.MOST_LACKING", 2)
+    monkeypatch.setattr("recommender.following.MOST_LACKING", 2)
     engine.add([report("s00a1", "story 0", 1.0)])
     assert cache.read_bytes() == before
     engine.add([report("s00a8", "story 0", 1.6)])
@@ -775,11 +776,11 @@ def writer(index: Path) -> Iterator[subprocess.Popen[str]]:
 @pytest.mark.slow
 def test_of_two_writers_the_second_is_told_who_writes(writer: subprocess.Popen[str], engine: Recommender, index: Path) -> None:
     """IndexBusyError names the process; readers have the old index meanwhile and the new one afterwards."""
-    options = writing.WriteOptions(wait_seconds=0.1)
+    options = WriteOptions(wait_seconds=0.1)
     writes: list[Callable[[], object]] = [
         lambda: writing.add([report("new", "story 0", 1.0)], index, options),
         lambda: writing.remove(["x0"], index, options),
-        lambda: writing.build(ARTICLES, index, "lsa", options),
+        lambda: building.build(ARTICLES, index, "lsa", options),
     ]
     for write in writes:
         with pytest.raises(IndexBusyError, match=f"process {writer.pid}") as error:

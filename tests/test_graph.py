@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.graph import Graph, Links
+from recommender.graph import Graph
+from recommender.links import Links
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.overruling import ruling_of
 from recommender.rejoining import MOST_REJOINED, rejoined

@@ -10,7 +10,7 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from recommender import Article, Recommender, rejoining, sidebars, writing
+from recommender import Article, Recommender, following, rejoining, sidebars, writing
 from recommender.memory import Memory
 from recommender.store import Store
 from tests.archives import newspaper, report
@@ -116,7 +116,7 @@ def test_a_write_that_fails_leaves_nothing_in_memory(tmp_path: Path, monkeypatch
     draft = report("draft", "story 9", 1.0)
     assert engine.related_to(draft) == []
     with monkeypatch.context() as broken:
-        broken.setattr(writing, "write_lists", lambda *given, **more: 1 / 0)
+        broken.setattr(following, "write_lists", lambda *given, **more: 1 / 0)
         with pytest.raises(ZeroDivisionError):
             engine.add([report("s09a0", "story 9", 1.0), report("s09a1", "story 9", 1.5)])
     assert engine.related_to(draft) == []

@@ -321,18 +321,18 @@ def test_tune_without_apply_leaves_the_index_as_it_is(index: Path, gold: Path) -
     assert {path.name: path.read_bytes() for path in index.iterdir() if path.name in files} == files
 
 
-@pytest.mark.parametrize("step", ["write_threads", "write_lists", "_keep_cache"])
+@pytest.mark.parametrize("step", ["following.write_threads", "following.write_lists", "writing.keep_cache"])
 def test_an_apply_that_fails_leaves_the_index_as_it_was(
     step: str, index: Path, gold: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever step fails, every table is as before, and the next apply succeeds."""
     before = contents_of(index)
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as broken:
-        broken.setattr(writing, step, fail)
+        broken.setattr(f"recommender.{step}", fail)
         with pytest.raises(RuntimeError, match="power"):
             Recommender.open(index).tune(gold, apply=True)
     assert contents_of(index) == before

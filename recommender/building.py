@@ -1,0 +1,198 @@
+"""Carries all articles of an index down the pipeline and puts it in the place of the one that is there: build, rebuild."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.archive import Archive, days_of
+from recommender.errors import RecommenderError
+from recommender.folder import MANIFEST, read_manifest
+from recommender.following import Change, follow, keep_cache
+from recommender.graph import Graph
+from recommender.links import Links, joined, worth_keeping
+from recommender.loading import weights_of
+from recommender.pipeline.articles import Article
+from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
+from recommender.pipeline.evidence import Views, background_of
+from recommender.pipeline.index import VectorIndex
+from recommender.pipeline.scoring import Weights, shipped_weights
+from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.records import (
+    NOTHING,
+    Former,
+    articles_of,
+    former_of,
+    instant_of,
+    write_archive,
+    write_article,
+    write_fit,
+    write_history,
+    write_meta,
+)
+from recommender.store import Store, replacement
+from recommender.writer import WriteOptions, Written, sole_writer
+
+
+def build(
+    articles: Iterable[Article],
+    folder: Path,
+    model: str,
+    options: WriteOptions,
+    *,
+    weights: Weights | None = None,
+    evergreen: Iterable[str] = (),
+) -> Written:
+    """Make the index of these articles, or replace one; until it is complete, readers see the old one.
+
+    The weights are the shipped ones unless some are given, whatever the index had before. `evergreen` names the sections
+    whose articles do not age.
+    """
+    with sole_writer(folder, options):
+        previous, tuned = _known_before(folder, options)
+        if tuned and weights is None:
+            options.notice("the index had weights of its own; the new one has the shipped ones (--weights FILE keeps yours)")
+        settings = Settings(model=model, weights=weights or shipped_weights(), evergreen=tuple(evergreen))
+        return replaced(articles, folder, settings, previous, options)
+
+
+def rebuild(folder: Path, to: Path, model: str | None, options: WriteOptions) -> Written:
+    """Make an index anew of the articles that it holds, in its place or in another folder; with its model unless one is given."""
+    read_manifest(folder)
+    with sole_writer(to, options), contextlib.closing(Store.open(folder)) as store:
+        settings = settings_of(store)
+        settings = replace(settings, model=settings.model if model is None else model)
+        return replaced(articles_of(store), to, settings, former_of(store, with_history=True), options)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """What the user has chosen of an index; it comes along when the index is made anew."""
+
+    model: str
+    weights: Weights
+    evergreen: tuple[str, ...]
+    """Sections whose articles do not age."""
+
+
+def settings_of(store: Store) -> Settings:
+    """Those of an index."""
+    meta = dict(store.query("SELECT key, value FROM meta"))
+    weights = weights_of(store, meta.get("weights"))
+    return Settings(model=str(meta["model"]), weights=weights, evergreen=tuple(json.loads(meta.get("evergreen", "[]"))))
+
+
+def replaced(articles: Iterable[Article], folder: Path, settings: Settings, previous: Former, options: WriteOptions) -> Written:
+    """A whole new index of these articles in place of the old, for who holds `sole_writer`; with what there was `previous`ly."""
+    with replacement(folder) as store:
+        taken = _take_in(store.db, articles, options)
+        archive = _fitted(taken, settings, options)
+        everything = np.arange(len(archive))
+        write_archive(store.db, archive, everything)
+        write_fit(store, archive, settings.model)
+        write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
+        write_history(store.db, previous)
+        views = archive.views()
+        graph = Graph(len(archive), compared(archive, views, everything, options))
+        change = Change(touched=everything, stirred=everything)
+        follow(store, archive, graph, lambda places: views.text[places], change, previous, options)
+        keep_cache(store, archive, archive.rows)
+    return Written(added=len(archive))
+
+
+@dataclass(slots=True)
+class _Taken:
+    """What has been written of the articles that came in, in the order of their rows."""
+
+    titles: list[str] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    instants: list[float | None] = field(default_factory=list)
+
+
+def _take_in(db: sqlite3.Connection, articles: Iterable[Article], options: WriteOptions) -> _Taken:
+    """Write the articles as they come; of two with one id the later wins."""
+    taken = _Taken()
+    places: dict[str, int] = {}
+    twice = 0
+    for article in articles:
+        place = places.setdefault(article.id, len(places))
+        write_article(db, place + 1, article)
+        title, text, instant = plain_title(article.title), plain_text(article.body), instant_of(article)
+        if place < len(taken.titles):
+            twice += 1
+            taken.titles[place], taken.texts[place], taken.instants[place] = title, text, instant
+        else:
+            taken.titles.append(title)
+            taken.texts.append(text)
+            taken.instants.append(instant)
+        if len(places) % 500 == 0:
+            options.stage("reading", len(places), 0)
+    if not places:
+        raise RecommenderError("no articles came in; nothing was changed")
+    say_twice(twice, options)
+    return taken
+
+
+def say_twice(twice: int, options: WriteOptions) -> None:
+    """Tell of rows that later ones have replaced."""
+    if twice:
+        rows = "1 row has the id of an earlier one" if twice == 1 else f"{twice} rows have the id of an earlier one"
+        options.notice(f"{rows}; the later row counts")
+
+
+def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive:
+    """The archive of the articles taken in, with an encoder fitted on it or loaded."""
+    total = len(taken.titles)
+    encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)
+    counter = BoilerplateCounter()
+    for text in taken.texts:
+        counter.add(text)
+    boilerplate = counter.find()
+    contents = []
+    for number, (title, text) in enumerate(zip(taken.titles, taken.texts, strict=True)):
+        contents.append(without_boilerplate(title, text, boilerplate))
+        if number % 500 == 0:
+            options.stage("cleaning", number, total)
+    options.stage("counting terms", 0, total)
+    vocabulary = Vocabulary()
+    counts = count_terms(contents, vocabulary, learn=True)
+    options.stage("embedding", 0, total)
+    encoder = encoder_of_name or LsaEncoder.fit(counts, vocabulary)
+    vectors = rounded(encoder.encode(contents, counts, progress=lambda done, of: options.stage("embedding", done, of)))
+    rows = np.arange(1, total + 1, dtype=np.int64)
+    index = VectorIndex(encoder.dimensions)
+    index.add(rows, vectors)
+    days = days_of(taken.instants)
+    return Archive(
+        rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
+        boilerplate=boilerplate, background=background_of(vectors, days), weights=settings.weights, index=index,
+    )  # fmt: skip
+
+
+def compared(archive: Archive, views: Views, positions: NDArray[np.int64], options: WriteOptions) -> Links:
+    """The links worth keeping of articles at these places with all others, of which there are `views`."""
+    parts = []
+    for done, part in archive.compare(positions, views):
+        parts.append(part)
+        options.stage("comparing", done, len(positions))
+    return worth_keeping(joined(parts), len(archive))
+
+
+def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:
+    """Of the index that is about to be replaced: its threads, and whether its weights are tuned; none and False where no index
+    can be read."""
+    try:
+        with contextlib.closing(Store.open(folder)) as store:
+            return former_of(store, with_history=True), bool(store.query("SELECT 1 FROM meta WHERE key = 'weights'"))
+    except RecommenderError as error:
+        if (folder / MANIFEST).exists():
+            options.notice(f"thread ids and rules of the index could not be carried over: {error}")
+        return NOTHING, False

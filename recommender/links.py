@@ -1,0 +1,145 @@
+"""The links between articles as arrays: pairs with what is held of them, and as either article sees them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.evidence import Evidence
+from recommender.pipeline.linking import DEFAULT as THREADS
+from recommender.pipeline.ranking import DEFAULT as LISTS
+from recommender.pipeline.ranking import is_duplicate
+from recommender.pipeline.scoring import Weights, score
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Links:
+    """What is held of the pairs worth keeping, each once, by position in the archive; all fields (n,)."""
+
+    pairs: Pairs
+    related: NDArray[np.float32]
+    same_story: NDArray[np.float32]
+    duplicate: NDArray[np.bool_]
+
+    def __len__(self) -> int:
+        return len(self.related)
+
+    def only(self, chosen: NDArray[np.bool_]) -> Links:
+        """Some of the links."""
+        pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
+        return Links(
+            pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
+        )
+
+    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+        """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
+        one = np.concatenate([self.pairs.left, self.pairs.right])
+        other = np.concatenate([self.pairs.right, self.pairs.left])
+        number = np.tile(np.arange(len(self)), 2)
+        order = np.lexsort((other, one))
+        return np.searchsorted(one[order], np.arange(n_articles + 1)), other[order], number[order]
+
+    def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
+        """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
+        starts, others, numbers = self.by_article(n_articles)
+        related, same_story, duplicate = self.related[numbers], self.same_story[numbers], self.duplicate[numbers]
+        return starts, LinksOf(others, related, same_story, duplicate, unwritten(len(others)))
+
+
+class LinksOf(NamedTuple):
+    """Links as the articles at one end of them see them; all fields (n,)."""
+
+    others: NDArray[np.int64]
+    related: NDArray[np.float32]
+    same: NDArray[np.float32]
+    duplicate: NDArray[np.bool_]
+    written: Written
+
+    def take(self, chosen: Any) -> LinksOf:
+        """Some of them, by place, mask or slice."""
+        return LinksOf(
+            self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen], self.written.take(chosen)
+        )
+
+    def and_more(self, more: LinksOf) -> LinksOf:
+        """With others after them."""
+        return LinksOf(
+            np.concatenate([self.others, more.others]),
+            np.concatenate([self.related, more.related]),
+            np.concatenate([self.same, more.same]),
+            np.concatenate([self.duplicate, more.duplicate]),
+            Written(*(np.concatenate(pair) for pair in zip(self.written, more.written, strict=True))),
+        )
+
+
+class Written(NamedTuple):
+    """What the store has of links as the articles at one end see them; all fields (n,), -1 where it has nothing."""
+
+    relation: NDArray[np.int16]
+    """Place in RELATIONS."""
+    similar: NDArray[np.int16]
+    """Place in the list of that profile, 0 is the first."""
+    sidebar: NDArray[np.int16]
+
+    def take(self, chosen: Any) -> Written:
+        """Some of them, by place, mask or slice."""
+        return Written(self.relation[chosen], self.similar[chosen], self.sidebar[chosen])
+
+
+def unwritten(n: int) -> Written:
+    """Of n links that the store does not have."""
+    return Written(np.full(n, -1, np.int16), np.full(n, -1, np.int16), np.full(n, -1, np.int16))
+
+
+NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), unwritten(0))
+
+
+def joined(parts: list[Links]) -> Links:
+    """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
+    left = np.concatenate([part.pairs.left for part in parts])
+    right = np.concatenate([part.pairs.right for part in parts])
+    _, first = np.unique(left << 32 | right, return_index=True)
+    return Links(
+        pairs=Pairs(left[first], right[first]),
+        related=np.concatenate([part.related for part in parts])[first],
+        same_story=np.concatenate([part.same_story for part in parts])[first],
+        duplicate=np.concatenate([part.duplicate for part in parts])[first],
+    )
+
+
+def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
+    """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
+    links = linked_anyhow(pairs, evidence, weights, words)
+    return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
+
+
+def linked_anyhow(
+    pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]
+) -> Links:
+    """The same of all pairs, of use or not."""
+    scores = score(evidence, weights)
+    return Links(
+        pairs=pairs,
+        related=scores.related,
+        same_story=scores.same_story,
+        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart, evidence.title),
+    )
+
+
+def worth_keeping(links: Links, n_articles: int) -> Links:
+    """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
+    starts, _, numbers = links.by_article(n_articles)
+    article = np.repeat(np.arange(n_articles), np.diff(starts))
+    order = np.lexsort((numbers, -links.related[numbers], article))
+    rank = np.arange(len(order)) - starts[article[order]]
+    kept = (links.same_story >= THREADS.floor) | links.duplicate
+    kept[numbers[order[rank < MOST_KEPT]]] = True
+    return links.only(kept)
+
+
+MOST_KEPT = 30
+"""Links of an article that are kept for its lists, which show at most 20 and leave copies out."""

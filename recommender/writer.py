@@ -1,0 +1,101 @@
+"""Who may write to an index, and in what: one process at a time, a transaction, what is told meanwhile."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from recommender.damage import damaged, is_damage
+from recommender.errors import IndexBusyError, WriteFailedError
+from recommender.folder import read_manifest
+from recommender.memory import Memory, edition_of
+from recommender.store import Store
+
+LOCK = "writer.lock"
+
+HOLDER = "writer.json"
+
+WAIT_SECONDS = 10.0
+"""How long a writer waits for another one."""
+
+Notice = Callable[[str], None]
+
+Stage = Callable[[str, int, int], None]
+"""Called with the name of a stage, what is done and the total."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WriteOptions:
+    """How to write; nothing of it changes what is written."""
+
+    device: str | None = None
+    notice: Notice = field(default=lambda message: None)
+    stage: Stage = field(default=lambda name, done, total: None)
+    wait_seconds: float = WAIT_SECONDS
+    memory: Memory = field(default_factory=Memory)
+    """What the caller keeps in memory of the index; brought up to date with it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Written:
+    """What a write has done, in articles."""
+
+    added: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    removed: int = 0
+
+
+@contextlib.contextmanager
+def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
+    """The right to write to an index; IndexBusyError, with the holder's name, after `wait_seconds`.
+
+    What the disk or SQLite refuses inside is a WriteFailedError, what is damaged an IndexUnusableError.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / LOCK, timeout=options.wait_seconds):
+            (folder / HOLDER).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+            yield
+    except Timeout:
+        holder = "another process"
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
+        raise IndexBusyError(str(folder), holder) from None
+    except zlib.error as error:  # of a stored text: a source is read with errors of its own
+        raise damaged(folder, error) from error
+    except (sqlite3.Error, OSError) as error:
+        if isinstance(error, sqlite3.Error) and is_damage(error):
+            raise damaged(folder, error) from error
+        raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
+
+
+@contextlib.contextmanager
+def sole_transaction(folder: Path, options: WriteOptions) -> Iterator[Store]:
+    """The store of an index inside a transaction that no other writer disturbs."""
+    read_manifest(folder)  # where there is no index, nothing is left behind
+    with sole_writer(folder, options), contextlib.closing(Store.open(folder, write=True)) as store, transaction(store, options):
+        yield store
+
+
+@contextlib.contextmanager
+def transaction(store: Store, options: WriteOptions) -> Iterator[None]:
+    """A transaction that what is kept in memory goes along with."""
+    memory = options.memory
+    with memory.lock:
+        try:
+            with store.transaction():
+                before = edition_of(store)
+                yield
+        except BaseException:
+            memory.forget()
+            raise
+        memory.follow(store, before)
