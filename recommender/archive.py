@@ -310,7 +310,7 @@ class _Lookup:
                 postings.remove(place, terms)
 
 
-STALE = 0.02
+STALE = 0.1
 """Share of its articles by which an archive may grow or shrink before the weights of the search by terms, which is there to
 nominate and not to judge, are computed anew."""
 
