@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Callable
+import sqlite3
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Thread
 
@@ -166,3 +168,30 @@ def test_threads_of_a_process_may_write_and_ask_at_once(tmp_path: Path) -> None:
             thread.join()
     assert failed == []
     assert engine.check() == []
+
+
+def rows_written(engine: Recommender, articles: list[Article], monkeypatch: pytest.MonkeyPatch) -> int:
+    """Rows that one add inserts, changes or deletes."""
+    counts: list[int] = []
+    transaction = Store.transaction
+
+    @contextlib.contextmanager
+    def counted(store: Store) -> Iterator[sqlite3.Connection]:
+        before = store.db.total_changes
+        with transaction(store) as db:
+            yield db
+            counts.append(store.db.total_changes - before)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "transaction", counted)
+        engine.add(articles)
+    return counts[0]
+
+
+def test_what_an_add_writes_hangs_on_what_lies_around_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An article of a story of four is as many rows in an archive of 60 stories as in one of 240: no table is gone through."""
+    new = [report("new", "story 3", 1.0)]
+    few = rows_written(Recommender.build(newspaper(60, 4), tmp_path / "few"), new, monkeypatch)
+    many = rows_written(Recommender.build(newspaper(240, 4), tmp_path / "many"), new, monkeypatch)
+    assert few > 20
+    assert many < 1.2 * few
