@@ -33,6 +33,9 @@ DOORS = {
     "filelock": {"writing.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
+    "starlette": {"web/server.py"},
+    "uvicorn": {"web/server.py"},
+    "prometheus_client": {"web/server.py"},
     "sqlite3": {"store.py", "damage.py", "writing.py", "records.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
