@@ -55,6 +55,10 @@ The way of the data, which is the way of the imports:
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
     drawing.py                  answers, reports -> text for a terminal
+    web/fragments.py            lists, threads -> HTML and feeds
+    web/answering.py            a path and its query -> the bytes of an answer, kept while the index is the same
+    web/contract.py             what the server can be asked, as OpenAPI
+    web/server.py               answers over HTTP: Starlette on uvicorn
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
@@ -63,6 +67,7 @@ The way of the data, which is the way of the imports:
     commands/upkeep.py          rebuild, compare, info, check, compact, backup, restore, repair
     commands/rules.py           rules and its commands
     commands/demo.py            demo
+    commands/serving.py         serve
     cli.py                      the `recommender` command, which has them all
 """
 

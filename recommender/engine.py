@@ -39,6 +39,7 @@ class Recommender:
         self._device = device
         self._open_store: Store | None = None
         self._seen: tuple[int, int] | None = None
+        self._openings = 0
         self._kept: Memory | None = None
 
     @classmethod
@@ -143,10 +144,13 @@ class Recommender:
     def thread(self, thread_id: str) -> StoryThread:
         """One thread, or the one that it was merged into; UnknownThreadError where there is none of that id."""
         with self._reading() as store:
-            found = store.threads(thread_id=store.redirected(thread_id))
-        if not found:
-            raise UnknownThreadError(thread_id)
-        return found[0]
+            return self._thread(store, thread_id)
+
+    def timeline(self, thread_id: str) -> tuple[StoryThread, tuple[Related, ...]]:
+        """A thread, as from `thread`, with what lists show of its articles, oldest first; both as of one moment."""
+        with self._reading() as store:
+            found = self._thread(store, thread_id)
+            return found, tuple(store.shown(self._row(store, article_id)) for article_id in found.article_ids)
 
     def changes(self, since: datetime | None = None) -> list[ThreadChange]:
         """What happened to threads at or after a moment (timezone-aware), oldest first."""
@@ -354,6 +358,15 @@ class Recommender:
     def __len__(self) -> int:
         return self._store().count("articles")
 
+    def edition(self) -> tuple[int, int]:
+        """A value that is another one after each change of the index, by whoever; good as long as this object is.
+
+        Whoever keeps answers asks for it first: what is read afterwards is of this edition or a later one.
+        """
+        store = self._store()
+        ((version,),) = store.query("PRAGMA data_version")
+        return self._openings, int(version)
+
     def close(self) -> None:
         """Let go of the files; the next call opens them again."""
         if self._open_store is not None:
@@ -370,6 +383,7 @@ class Recommender:
         if self._open_store is None or seen != self._seen:
             self._open_store = Store.open(self._folder)
             self._seen = seen
+            self._openings += 1
         return self._open_store
 
     @contextlib.contextmanager
@@ -414,6 +428,13 @@ class Recommender:
     def _list(self, store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
         row = self._row(store, article_id)
         return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
+
+    @staticmethod
+    def _thread(store: Store, thread_id: str) -> StoryThread:
+        found = store.threads(thread_id=store.redirected(thread_id))
+        if not found:
+            raise UnknownThreadError(thread_id)
+        return found[0]
 
     @staticmethod
     def _row(store: Store, article_id: str) -> int:

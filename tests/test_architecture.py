@@ -34,6 +34,9 @@ DOORS = {
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},
+    "starlette": {"web/server.py"},
+    "uvicorn": {"web/server.py"},
+    "prometheus_client": {"web/server.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
 

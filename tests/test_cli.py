@@ -30,7 +30,10 @@ SAMPLE = Path(str(resources.files("recommender") / "sample" / "articles.jsonl"))
 GOLD = SAMPLE.with_name("gold.csv")
 HERO = "putin-arrives-north-korea"
 PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()"]
-HEAVY = ("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio")
+HEAVY = (
+    *("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio"),
+    *("starlette", "uvicorn", "prometheus_client", "http", "xml"),
+)
 TEXTS = {
     "a": ("Ferry sinks off Sumatra", "Rescuers search the strait after the ferry Kartika sank off Sumatra with 90 aboard."),
     "b": ("Sumatra ferry: captain held", "Police hold the captain of the ferry Kartika, which sank off Sumatra on Monday."),
@@ -529,7 +532,7 @@ def test_help_has_examples_for_every_command() -> None:
     names = re.findall(r"^  (\w+)  ", top.out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
     assert names[:9] == ["build", "add", "remove", "related", "threads", "thread", "changes", "rebuild", "compare"]
     assert names[9:13] == ["explain", "evaluate", "tune", "info"]
-    assert names[13:] == ["check", "compact", "backup", "restore", "repair", "demo", "rules"]
+    assert names[13:] == ["check", "compact", "backup", "restore", "repair", "serve", "demo", "rules"]
     within = re.findall(r"^  (\w+)  ", run("rules", "--help").out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
     assert within == ["list", "pin", "never", "merge", "split", "rename", "lock", "drop", "export", "import"]
     for name in within:
