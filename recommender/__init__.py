@@ -5,6 +5,12 @@ The way of the data, which is the way of the imports:
     pipeline/articles.py     1  a row of outside data -> Article        checked here and nowhere else
     pipeline/formats.py      1  files -> rows                           JSON Lines, JSON, CSV, Parquet
     pipeline/reading.py      1  rows -> articles, with what is wrong    one error for all invalid rows
+    sources/wxr.py           1  a WordPress export -> rows              published posts, as a stream
+    sources/feeds.py         1  RSS, Atom, JSON Feed -> rows
+    sources/pages.py         1  saved pages -> rows                     JSON-LD, Open Graph, trafilatura for the text
+    sources/markdown.py      1  Markdown with front matter -> rows
+    sources/folders.py       1  folders of pages or Markdown -> rows
+    sources/opening.py       1  any source -> rows, articles            what it holds is recognised and said
     pipeline/content.py      2  Article -> Content                      plain text without repeated lines
     pipeline/terms.py        3  Content -> counts of terms              words, names, numbers
     pipeline/embedding.py    4  Content, terms -> unit vectors          LSA, fitted on the archive
@@ -81,7 +87,7 @@ from recommender.errors import RecommenderError
 
 if TYPE_CHECKING:
     from recommender.pipeline.articles import Article
-    from recommender.pipeline.reading import read_articles
+    from recommender.sources.opening import read_articles
 
 __all__ = [
     "Article", "Explanation", "Recommender", "RecommenderError", "Related", "RelatedList", "StoryThread", "read_articles",
@@ -95,7 +101,7 @@ def __getattr__(name: str) -> Any:
 
         return Article
     if name == "read_articles":
-        from recommender.pipeline.reading import read_articles
+        from recommender.sources.opening import read_articles
 
         return read_articles
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

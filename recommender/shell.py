@@ -105,6 +105,10 @@ DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, h
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where the model runs: cpu, cuda, mps.")]
 Format = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq"]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of the sources, where the ending does not tell.")]
+SourceFormat = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq", "wxr", "feed", "html", "markdown"]
+SourceFormatOption = Annotated[
+    SourceFormat | None, typer.Option("--format", help="What the sources are, where their content or ending does not tell.")
+]
 DEFAULT_INDEX = Path("artifacts/index")
 
 

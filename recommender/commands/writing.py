@@ -13,9 +13,9 @@ from recommender.shell import (
     Command,
     DebugOption,
     DeviceOption,
-    FormatOption,
     IndexOption,
     QuietOption,
+    SourceFormatOption,
     at_work,
     examples,
     text_of,
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files; - is stdin.")]
+SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files, folders; - is stdin.")]
 SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Go on without rows that are no articles, and say how many.")]
 EvergreenOption = Annotated[
     list[str] | None,
@@ -40,6 +40,8 @@ EvergreenOption = Annotated[
         "recommender build articles.jsonl",
         "recommender build 2023.csv.gz 2024.csv.gz --index /srv/news/index",
         "zcat export.gz | recommender build - --format jsonl --skip-invalid",
+        "recommender build wordpress-export.xml",
+        "recommender build ./saved-pages",
         "recommender build articles.jsonl --model ./models/my-model --device cuda",
         "recommender build articles.jsonl --weights weights.json",
     ),
@@ -50,13 +52,16 @@ def build(
     model: Annotated[str, typer.Option(metavar="NAME", help="lsa, or a sentence-transformers model by name or folder.")] = "lsa",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights that `tune` wrote.", show_default=False)] = None,
     evergreen: EvergreenOption = None,
-    format: FormatOption = None,
+    format: SourceFormatOption = None,
     skip_invalid: SkipOption = False,
     device: DeviceOption = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
 ) -> None:
     """Make an index of articles, or replace one.
+
+    SOURCE is a table (JSON Lines, JSON, CSV, Parquet), a WordPress export (WXR), a feed (RSS, Atom, JSON Feed), a saved
+    page or a folder of them, Markdown with front matter or a folder of it; each may be gzipped.
 
     Until the new one is complete, readers see the old one. Of two rows with one id the later counts.
     """
@@ -85,7 +90,7 @@ def build(
 def add(
     sources: SourcesArgument,
     index: IndexOption = DEFAULT_INDEX,
-    format: FormatOption = None,
+    format: SourceFormatOption = None,
     skip_invalid: SkipOption = False,
     device: DeviceOption = None,
     quiet: QuietOption = False,

@@ -16,7 +16,7 @@ import sys
 import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import IO, Any, NamedTuple, cast
 
@@ -53,9 +53,20 @@ class Row(NamedTuple):
 
 def rows_of_source(source: str, shown: str, format: str | None, check: Check | None) -> Iterator[Row]:
     """The rows of a source; whatever the system or a decoder says of it becomes one clear error."""
+    with clear_errors(shown), opened(source) as raw:
+        yield from rows_of_stream(raw, source, shown, format, check)
+
+
+def opened(source: str) -> AbstractContextManager[IO[bytes]]:
+    """The bytes of a file or, for `-`, of stdin."""
+    return nullcontext(sys.stdin.buffer) if source == "-" else open(source, "rb")
+
+
+@contextmanager
+def clear_errors(shown: str) -> Iterator[None]:
+    """Turn what the system or gzip says of a source into one clear error."""
     try:
-        with nullcontext(sys.stdin.buffer) if source == "-" else open(source, "rb") as raw:
-            yield from _rows_of(raw, source, shown, format, check)
+        yield
     except FileNotFoundError:
         raise UnreadableSourceError(shown, "there is no such file", "check the path") from None
     except IsADirectoryError:
@@ -74,11 +85,9 @@ def rows_of_source(source: str, shown: str, format: str | None, check: Check | N
         ) from None
 
 
-def _rows_of(raw: IO[bytes], source: str, shown: str, format: str | None, check: Check | None) -> Iterator[Row]:
-    head, stream = _with_head(raw)
-    packed = head[:2] == b"\x1f\x8b"
-    if packed:
-        head, stream = _with_head(gzip.GzipFile(fileobj=stream))
+def rows_of_stream(raw: IO[bytes], source: str, shown: str, format: str | None, check: Check | None) -> Iterator[Row]:
+    """The rows of an open source, plain or gzipped; `source` is there for its ending."""
+    head, stream, packed = unpacked(raw)
     kind = format or _format_of(source, head, shown, otherwise="" if check else "csv")
     if kind == "parquet":
         if raw.seekable() and not packed:
@@ -122,6 +131,14 @@ class _Rejoined(io.RawIOBase):
 def _with_head(stream: IO[bytes] | gzip.GzipFile) -> tuple[bytes, io.BufferedReader]:
     head = stream.read(_HEAD)
     return head, io.BufferedReader(_Rejoined(head, stream), _HEAD)
+
+
+def unpacked(raw: IO[bytes]) -> tuple[bytes, IO[bytes], bool]:
+    """The first bytes of a stream without its gzip, the stream from its beginning, and whether it was gzipped."""
+    head, stream = _with_head(raw)
+    if head[:2] != b"\x1f\x8b":
+        return head, stream, False
+    return *_with_head(gzip.GzipFile(fileobj=stream)), True
 
 
 def _format_of(source: str, head: bytes, shown: str, *, otherwise: str) -> str:

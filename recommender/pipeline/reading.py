@@ -8,13 +8,17 @@ from pathlib import Path
 
 from recommender.errors import InvalidArticleError, InvalidRowsError, UnreadableSourceError
 from recommender.pipeline.articles import Article, article_from_row, field_named, unknown_fields
-from recommender.pipeline.formats import FORMATS, rows_of_source
+from recommender.pipeline.formats import FORMATS, Check, Row, rows_of_source
 
 SHOWN_ROWS = 10
 """How many invalid rows an error lists: a screenful; the total says the rest."""
 
 SHOWN_NAMES = 20
 """How many names of ignored fields the notice lists."""
+
+
+Rows = Callable[[str, str, Check], Iterator[Row]]
+"""The rows of a source, given what it is, what it is called, and what refuses a table for its columns."""
 
 
 def no_notice(message: str) -> None:
@@ -60,15 +64,21 @@ def read_articles(
     if format is not None and format.lower() not in FORMATS:
         raise UnreadableSourceError(f"format {format!r}", "no such format", f"name one of {', '.join(FORMATS)}")
     named = [sources] if isinstance(sources, str | Path) else list(sources)
-    return _checked_articles(named, format and FORMATS[format.lower()], skip_invalid, notice)
+    kind = format and FORMATS[format.lower()]
+
+    def rows(source: str, shown: str, check: Check) -> Iterator[Row]:
+        return rows_of_source(source, shown, kind, check)
+
+    return checked_articles(named, rows, skip_invalid=skip_invalid, notice=notice)
 
 
-def _checked_articles(
-    sources: Sequence[str | Path], format: str | None, skip_invalid: bool, notice: Callable[[str], None]
+def checked_articles(
+    sources: Sequence[str | Path], rows: Rows, *, skip_invalid: bool = False, notice: Callable[[str], None] = no_notice
 ) -> Iterator[Article]:
+    """The articles of sources whose rows come from `rows`, and errors as `read_articles` has them."""
     tally = _Tally()
     for source in sources:
-        yield from _articles_of(str(source), format, tally)
+        yield from _articles_of(str(source), rows, tally)
     if tally.ignored:
         more = f" and {len(tally.ignored) - SHOWN_NAMES} more" if len(tally.ignored) > SHOWN_NAMES else ""
         notice(f"fields that are not used: {', '.join(sorted(tally.ignored)[:SHOWN_NAMES])}{more}")
@@ -82,10 +92,10 @@ def _checked_articles(
     notice(f"{tally.total} invalid row{'s' if tally.total > 1 else ''} left out; the first: {tally.faults[0]}")
 
 
-def _articles_of(source: str, format: str | None, tally: _Tally) -> Iterator[Article]:
+def _articles_of(source: str, rows: Rows, tally: _Tally) -> Iterator[Article]:
     shown = "stdin" if source == "-" else source
     before = tally.total + tally.valid
-    for row in rows_of_source(source, shown, format, _check_id_column):
+    for row in rows(source, shown, _check_id_column):
         place = f"{shown}, {row.place}"
         if row.fault:
             tally.add_fault(place, "", row.fault)
