@@ -50,6 +50,8 @@ The way of the data, which is the way of the imports:
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
     drawing.py                  answers, reports -> text for a terminal
+    web/plain.py                answers -> HTML fragments, pages and feeds
+    web/exporting.py            all answers as static files
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
@@ -58,6 +60,7 @@ The way of the data, which is the way of the imports:
     commands/upkeep.py          rebuild, compare, info, check, compact, backup, restore, repair
     commands/rules.py           rules and its commands
     commands/demo.py            demo
+    commands/export.py          export
     cli.py                      the `recommender` command, which has them all
 """
 

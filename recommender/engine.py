@@ -118,6 +118,12 @@ class Recommender:
                     found = self._list(store, article_id, k, profile)
                 yield found
 
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[Recommender]:
+        """This index as of now, for many questions whose answers must fit together; it ends with the block, and is read only."""
+        with self._apart() as store:
+            yield _Moment(self._folder, store)
+
     def related_to(self, draft: Article, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
         """The related articles of one that is not in the index, and stays out of it."""
         from recommender.drafts import related_to
@@ -421,6 +427,21 @@ class Recommender:
         if row is None:
             raise UnknownArticleError(article_id)
         return row
+
+
+class _Moment(Recommender):
+    """An index as of one moment."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        super().__init__(folder)
+        self._held = store
+
+    def _store(self) -> Store:
+        return self._held
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[Store]:
+        yield self._held
 
 
 def _say_missing(counts: Mapping[str, int], truth: Gold, notice: Callable[[str], None]) -> None:
