@@ -52,6 +52,8 @@ The way of the data, which is the way of the imports:
     drawing.py                  answers, reports -> text for a terminal
     web/plain.py                answers -> HTML fragments, pages and feeds
     web/exporting.py            all answers as static files
+    web/guard.py                who may ask the desk for what: sessions, tokens, origins
+    web/desk.py                 the editor's pages and forms
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
@@ -61,6 +63,7 @@ The way of the data, which is the way of the imports:
     commands/rules.py           rules and its commands
     commands/demo.py            demo
     commands/export.py          export
+    commands/desk.py            desk
     cli.py                      the `recommender` command, which has them all
 """
 

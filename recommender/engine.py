@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -195,6 +196,17 @@ class Recommender:
         """What lists show of one article, as if it were in its own: score 1."""
         with self._reading() as store:
             return store.shown(self._row(store, article_id))
+
+    def search(self, words: str, *, limit: int = 50) -> list[Related]:
+        """The articles whose title or id holds every one of these words, the newest first; one of that very id before all."""
+        with self._reading() as store:
+            return store.search(words, limit)
+
+    def leading(self, name: str) -> str:
+        """The article that a name stands for in a rule: itself, the lead of the thread of that id, or one that may come."""
+        if name in self or not re.fullmatch("t[0-9a-f]{10}", name):
+            return name
+        return self.thread(name).lead_id
 
     def latest(self, section: str | None, k: int = 5, *, until: str | None = None) -> list[Related]:
         """The last k articles of a section (None: of all), newest first: the list that this engine replaces.

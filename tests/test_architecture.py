@@ -33,6 +33,9 @@ DOORS = {
     "filelock": {"writing.py", "web/exporting.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
+    "starlette": {"web/desk.py", "web/guard.py"},
+    "jinja2": {"web/desk.py"},
+    "uvicorn": {"commands/desk.py"},
     "sqlite3": {"store.py", "damage.py", "writing.py", "records.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
