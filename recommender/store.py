@@ -189,7 +189,7 @@ class Store:
         No sign in a word has a meaning of its own. Capitals make no difference at the beginning of a word or in all of it.
         """
         exact = self.row_of(words)
-        asked = [word[:LONGEST_WORD] for word in words.split()[:MOST_WORDS]]
+        asked = [word[:LONGEST_WORD] for word in words.replace("\0", " ").split()[:MOST_WORDS]]  # LIKE ends at a NUL
         if not asked:
             return []
         patterns = [f"%{_plain(form)}%" for word in asked for form in _spellings(word)]
