@@ -65,6 +65,9 @@ The way of the data, which is the way of the imports:
     web/answering.py            a path and its query -> the bytes of an answer, kept while the index is the same
     web/contract.py             what the server can be asked, as OpenAPI
     web/server.py               answers over HTTP: Starlette on uvicorn
+    web/exporting.py            all answers as static files
+    web/guard.py                who may ask the desk for what: sessions, tokens, origins
+    web/desk.py                 the editor's pages and forms
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
@@ -74,6 +77,8 @@ The way of the data, which is the way of the imports:
     commands/rules.py           rules and its commands
     commands/demo.py            demo
     commands/serving.py         serve
+    commands/export.py          export
+    commands/desk.py            desk
     cli.py                      the `recommender` command, which has them all
 """
 

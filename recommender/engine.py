@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -119,6 +120,12 @@ class Recommender:
                     found = self._list(store, article_id, k, profile)
                 yield found
 
+    @contextlib.contextmanager
+    def moment(self) -> Iterator[Recommender]:
+        """This index as of now, for many questions whose answers must fit together; it ends with the block, and is read only."""
+        with self._apart() as store:
+            yield _Moment(self._folder, store)
+
     def related_to(self, draft: Article, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
         """The related articles of one that is not in the index, and stays out of it."""
         from recommender.drafts import related_to
@@ -193,6 +200,17 @@ class Recommender:
         """What lists show of one article, as if it were in its own: score 1."""
         with self._reading() as store:
             return store.shown(self._row(store, article_id))
+
+    def search(self, words: str, *, limit: int = 50) -> list[Related]:
+        """The articles whose title or id holds every one of these words, the newest first; one of that very id before all."""
+        with self._reading() as store:
+            return store.search(words, limit)
+
+    def leading(self, name: str) -> str:
+        """The article that a name stands for in a rule: itself, the lead of the thread of that id, or one that may come."""
+        if name in self or not re.fullmatch("t[0-9a-f]{10}", name):
+            return name
+        return self.thread(name).lead_id
 
     def latest(self, section: str | None, k: int = 5, *, until: str | None = None) -> list[Related]:
         """The last k articles of a section (None: of all), newest first: the list that this engine replaces.
@@ -442,6 +460,21 @@ class Recommender:
         if row is None:
             raise UnknownArticleError(article_id)
         return row
+
+
+class _Moment(Recommender):
+    """An index as of one moment."""
+
+    def __init__(self, folder: Path, store: Store) -> None:
+        super().__init__(folder)
+        self._held = store
+
+    def _store(self) -> Store:
+        return self._held
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[Store]:
+        yield self._held
 
 
 def _say_missing(counts: Mapping[str, int], truth: Gold, notice: Callable[[str], None]) -> None:

@@ -126,3 +126,10 @@ class BackupError(RecommenderError):
     def __init__(self, file: str, reason: str, remedy: str) -> None:
         super().__init__(f"backup {file}: {reason}; nothing was changed; {remedy}")
         self.file = file
+
+
+class ExportError(RecommenderError):
+    """A folder is not one to export to, or cannot be written."""
+
+    def __init__(self, folder: object, reason: str, remedy: str) -> None:
+        super().__init__(f"export to {folder}: {reason}; {remedy}")

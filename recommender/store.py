@@ -183,6 +183,24 @@ class Store:
         )  # fmt: skip
         return [self.shown(int(row)) for (row,) in rows]
 
+    def search(self, words: str, limit: int) -> list[Related]:
+        """The articles whose title or id holds every word, newest first, the one of that very id before all.
+
+        No sign in a word has a meaning of its own. Capitals make no difference at the beginning of a word or in all of it.
+        """
+        exact = self.row_of(words)
+        asked = [word[:LONGEST_WORD] for word in words.replace("\0", " ").split()[:MOST_WORDS]]  # LIKE ends at a NUL
+        if not asked:
+            return []
+        patterns = [f"%{_plain(form)}%" for word in asked for form in _spellings(word)]
+        one = rf"({_TITLE_LIKE} OR id LIKE ? ESCAPE '\')"
+        found = self.query(
+            f"SELECT row FROM articles WHERE {' AND '.join([one] * len(asked))} ORDER BY instant DESC, row DESC LIMIT ?",
+            *patterns, limit,
+        )  # fmt: skip
+        rows = [int(row) for (row,) in found if int(row) != exact]
+        return [self.shown(row) for row in ([] if exact is None else [exact]) + rows][:limit]
+
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""
         meta = dict(self.query("SELECT key, value FROM meta"))
@@ -277,6 +295,25 @@ class Store:
     def count(self, table: str) -> int:
         """How many rows a table holds."""
         return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
+
+
+MOST_WORDS = 8
+LONGEST_WORD = 80
+"""Of a search: more of either finds nothing more, and costs time."""
+SPELLINGS = 4
+
+
+_TITLE_LIKE = " OR ".join([r"title LIKE ? ESCAPE '\'"] * SPELLINGS)
+
+
+def _plain(word: str) -> str:
+    """A word for LIKE, whose signs mean nothing."""
+    return re.sub(r"([\\%_])", r"\\\1", word)
+
+
+def _spellings(word: str) -> tuple[str, ...]:
+    """A word as titles may have it, `SPELLINGS` times, and then as an id has it; LIKE knows capitals of ASCII alone."""
+    return (word, word.lower(), word.upper(), word.capitalize(), word)
 
 
 GROWN = 1.2

@@ -30,7 +30,7 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"writer.py"},
+    "filelock": {"writer.py", "web/exporting.py"},
     "defusedxml": {"sources/wxr.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pages.py"},
@@ -39,9 +39,14 @@ DOORS = {
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},
-    "starlette": {"web/server.py"},
-    "uvicorn": {"web/server.py"},
+    "starlette": {"web/server.py", "web/desk.py", "web/guard.py"},
+    "jinja2": {"web/desk.py"},
+    "uvicorn": {"web/server.py", "commands/desk.py"},
     "prometheus_client": {"web/server.py"},
+    "starlette": {"web/server.py", "web/desk.py", "web/guard.py"},
+    "jinja2": {"web/desk.py"},
+    "jinja2": {"web/desk.py"},
+    "uvicorn": {"web/server.py", "commands/desk.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
 

@@ -1,6 +1,5 @@
 """What editors decide, over the machine: `rules` and its commands."""
 
-import re
 from pathlib import Path
 from typing import Annotated
 
@@ -117,7 +116,7 @@ def merge(
     A thread's id stands for the article that leads it now.
     """
     engine = Recommender.open(index)
-    articles = (_leading(engine, one), _leading(engine, other))
+    articles = (engine.leading(one), engine.leading(other))
     _keep(engine, Rule(kind="merge", articles=articles, note=_one_line(note)), quiet)
 
 
@@ -150,7 +149,7 @@ def rename(
     It stays with the article named, or with the one that leads the thread now, and with whatever thread that is in.
     """
     engine = Recommender.open(index)
-    rule = Rule(kind="rename", articles=(_leading(engine, thread),), label=_one_line(label), note=_one_line(note))
+    rule = Rule(kind="rename", articles=(engine.leading(thread),), label=_one_line(label), note=_one_line(note))
     _keep(engine, rule, quiet)
 
 
@@ -232,13 +231,6 @@ def _keep(engine: Recommender, rule: Rule, quiet: bool) -> None:
 def _say_waiting(kept: list[KeptRule]) -> None:
     for line in waiting(kept):
         say(line)
-
-
-def _leading(engine: Recommender, name: str) -> str:
-    """The article of that id, or the lead of the thread of that id; else the id of an article that may come."""
-    if name in engine or not re.fullmatch("t[0-9a-f]{10}", name):
-        return name
-    return engine.thread(name).lead_id
 
 
 def _one_line(text: str) -> str:

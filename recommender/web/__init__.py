@@ -1,1 +1,1 @@
-"""What goes out to readers: fragments, pages and feeds, a read-only server, and the script that a site embeds."""
+"""What readers and editors see in a browser: fragments, pages and feeds, as static files or from a server."""
