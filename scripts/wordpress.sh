@@ -70,7 +70,7 @@ start() {
 stop() {
     if running "$1"; then
         pid=$(cat "$DIR/run/$1.pid")
-        kill -s TERM -- "-$pid" 2>/dev/null || fail "process $pid cannot be ended; is it another user's?"
+        kill -s TERM -- "-$pid" 2>/dev/null || ! running "$1" || fail "process $pid cannot be ended; is it another user's?"
         waited=0
         while running "$1"; do
             waited=$((waited + 1))
