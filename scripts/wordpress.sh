@@ -57,6 +57,9 @@ running() {
     [ -s "$DIR/run/$1.pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$DIR/run/$1.pid")/cmdline" | grep -qF "$DIR/"
 }
 
+# Whether a process that was just started is alive; it may not have its own command line yet.
+alive() { [ -n "$(tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$DIR/run/$1.pid")/cmdline")" ]; }
+
 # start NAME COMMAND...: in a session of its own, so that `stop` can end it with its children, and only those.
 start() {
     name=$1; shift
@@ -155,7 +158,7 @@ start_database() {
     waited=0
     until [ -S "$DIR/socket/db" ]; do
         waited=$((waited + 1))
-        running database && [ $waited -lt 300 ] || { stop database; fail "the database did not start; see $DIR/log/database.log"; }
+        alive database && [ $waited -lt 300 ] || { stop database; fail "the database did not start; see $DIR/log/database.log"; }
         sleep 0.1
     done
 }
@@ -196,7 +199,7 @@ start_web() {
     waited=0
     until answers; do
         waited=$((waited + 1))
-        running web && [ $waited -lt 100 ] || { stop web; fail "the web server did not start; see $DIR/log/web.log"; }
+        alive web && [ $waited -lt 100 ] || { stop web; fail "the web server did not start; see $DIR/log/web.log"; }
         sleep 0.1
     done
 }

@@ -79,7 +79,7 @@ class Related_Stories_Settings {
 		$typed  = is_array( $typed ) ? $typed : array();
 		$server = isset( $typed['server'] ) && is_string( $typed['server'] ) ? trim( $typed['server'] ) : '';
 		$clean  = esc_url_raw( $server, array( 'http', 'https' ) );
-		if ( '' !== $server && ( '' === $clean || ! preg_match( '~^https?://[^/?#]+[^?#]*$~i', $clean ) ) ) {
+		if ( '' !== $server && ( '' === $clean || ! preg_match( '~^https?://[^/?#]+[^?#]*$~i', $server ) ) ) {
 			add_settings_error( 'related_stories', 'server', __( 'The address of the server must begin with http:// or https:// and name a host; it was not changed.', 'related-stories' ) );
 			$clean = related_stories_settings()['server'];
 		}

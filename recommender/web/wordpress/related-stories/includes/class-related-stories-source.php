@@ -21,6 +21,9 @@ class Related_Stories_Source {
 	/** Seconds that 'no such article' is remembered. */
 	const UNKNOWN = 300;
 
+	/** Seconds for which a copy is kept that nothing newer has replaced. */
+	const KEPT = 2 * WEEK_IN_SECONDS;
+
 	/** Largest answer that is read, in bytes. */
 	const LARGEST = 262144;
 
@@ -47,9 +50,9 @@ class Related_Stories_Source {
 		if ( $known['until'] <= time() && ! get_transient( self::pause_key( $url ) ) ) {
 			// Others who ask meanwhile get the stale copy.
 			$known['until'] = time() + self::TIMEOUT + 1;
-			set_transient( $key, $known, WEEK_IN_SECONDS );
+			set_transient( $key, $known, self::KEPT );
 			$known = self::fetched( $url, $post_id, $known );
-			set_transient( $key, $known, 2 * WEEK_IN_SECONDS );
+			set_transient( $key, $known, self::KEPT );
 		}
 		return self::shown( $known['items'], $post_id );
 	}
@@ -200,11 +203,20 @@ class Related_Stories_Source {
 				if ( $post && $post->ID !== $post_id && 'publish' === $post->post_status && '' === $post->post_password ) {
 					$shown[] = self::of_post( $post );
 				}
-			} elseif ( '' !== trim( $item['title'] ) && '' !== esc_url( $item['url'], array( 'http', 'https' ) ) ) {
+			} elseif ( '' !== trim( $item['title'] ) && self::is_address( $item['url'] ) ) {
 				$shown[] = $item;
 			}
 		}
 		return $shown;
+	}
+
+	/**
+	 * Whether this is an address of a page on the web, with its host.
+	 *
+	 * @param string $url Perhaps one.
+	 */
+	private static function is_address( $url ) {
+		return 1 === preg_match( '~^https?://[^/?#\s]~i', esc_url_raw( $url, array( 'http', 'https' ) ) );
 	}
 
 	/**
