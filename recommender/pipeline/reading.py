@@ -8,7 +8,7 @@ from pathlib import Path
 
 from recommender.errors import InvalidArticleError, InvalidRowsError, UnreadableSourceError
 from recommender.pipeline.articles import Article, article_from_row, field_named, unknown_fields
-from recommender.pipeline.formats import FORMATS, rows_of_source
+from recommender.pipeline.formats import FORMATS, Row, rows_of_source
 
 SHOWN_ROWS = 10
 """How many invalid rows an error lists: a screenful; the total says the rest."""
@@ -53,6 +53,8 @@ def read_articles(
 ) -> Iterator[Article]:
     """The articles of files, in their order, read as they are asked for; `-` is stdin, gzip is seen by its first bytes.
 
+    A source may also be the address of a WordPress site, a feed, a sitemap or a list of page addresses.
+
     The format goes by the ending, else by the first character; `format` overrules both. Invalid rows raise one
     InvalidRowsError after the last article, so a consumer changes nothing before the iteration has ended; with
     `skip_invalid` they are left out with a notice. A source that cannot be read at all raises UnreadableSourceError.
@@ -68,7 +70,8 @@ def _checked_articles(
 ) -> Iterator[Article]:
     tally = _Tally()
     for source in sources:
-        yield from _articles_of(str(source), format, tally)
+        rows = _rows_of_address(str(source), notice) if is_address(str(source)) else None
+        yield from _articles_of(str(source), format, tally, rows)
     if tally.ignored:
         more = f" and {len(tally.ignored) - SHOWN_NAMES} more" if len(tally.ignored) > SHOWN_NAMES else ""
         notice(f"fields that are not used: {', '.join(sorted(tally.ignored)[:SHOWN_NAMES])}{more}")
@@ -82,10 +85,22 @@ def _checked_articles(
     notice(f"{tally.total} invalid row{'s' if tally.total > 1 else ''} left out; the first: {tally.faults[0]}")
 
 
-def _articles_of(source: str, format: str | None, tally: _Tally) -> Iterator[Article]:
+def is_address(source: str) -> bool:
+    """Whether a source is an address of the web, and no file."""
+    return source.startswith(("http://", "https://", "wordpress:"))
+
+
+def _rows_of_address(source: str, notice: Callable[[str], None]) -> Iterator[Row]:
+    from recommender.sources.addresses import rows_of_address
+
+    for number, row in enumerate(rows_of_address(source, notice), 1):
+        yield Row(f"article {number}", row, "")
+
+
+def _articles_of(source: str, format: str | None, tally: _Tally, rows: Iterator[Row] | None) -> Iterator[Article]:
     shown = "stdin" if source == "-" else source
     before = tally.total + tally.valid
-    for row in rows_of_source(source, shown, format, _check_id_column):
+    for row in rows or rows_of_source(source, shown, format, _check_id_column):
         place = f"{shown}, {row.place}"
         if row.fault:
             tally.add_fault(place, "", row.fault)
