@@ -25,6 +25,10 @@ The way of the data, which is the way of the imports:
     pipeline/history.py      7  threads before and after -> what happened to them
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
+    sources/http.py             addresses of one site -> what stands there, fetched with manners
+    sources/wordpress.py        a WordPress site -> rows                REST API
+    sources/sitemaps.py         sitemaps, lists of addresses -> pages
+    sources/addresses.py        an address -> which of them it is, and its rows
     errors.py                   what is refused, and what to do next
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
@@ -58,6 +62,7 @@ The way of the data, which is the way of the imports:
     learning.py                 a truth -> pairs to learn from -> the weights that fit them
     tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
+    syncing.py                  an index brought up to date with a source on the web
     comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
     drawing.py                  answers, reports -> text for a terminal
@@ -71,6 +76,7 @@ The way of the data, which is the way of the imports:
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
+    commands/sync.py            sync
     commands/reading.py         related, threads, thread, changes, explain
     commands/judging.py         evaluate, tune
     commands/upkeep.py          rebuild, compare, info, check, compact, backup, restore, repair

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 import typer
 
 from recommender import __version__
-from recommender.commands import demo, desk, export, judging, reading, rules, serving, upkeep, writing
+from recommender.commands import demo, desk, export, judging, reading, rules, serving, sync, upkeep, writing
 from recommender.shell import Commands, examples, print_lines
 
 COMMANDS = (
-    *("build", "add", "remove", "related", "threads", "thread", "changes", "rebuild", "compare", "explain"),
+    *("build", "add", "sync", "remove", "related", "threads", "thread", "changes", "rebuild", "compare", "explain"),
     *("evaluate", "tune", "info", "check", "compact", "backup", "restore", "repair", "serve", "export", "desk", "demo", "rules"),
 )
 """All commands, in the order in which --help shows them: what everybody needs comes first."""
@@ -65,5 +65,5 @@ def recommender(
     """Related articles and story threads for a news site, from its own archive."""
 
 
-for module in (writing, reading, judging, upkeep, serving, export, desk, demo, rules):
+for module in (writing, sync, reading, judging, upkeep, serving, export, desk, demo, rules):
     app.add_typer(module.commands)  # those without a name of their own become commands of the program itself

@@ -29,6 +29,17 @@ class UnreadableSourceError(RecommenderError):
     def __init__(self, source: str, reason: str, remedy: str) -> None:
         super().__init__(f"{source}: {reason}; {remedy}")
         self.source = source
+        self.reason = reason
+
+
+class FetchError(UnreadableSourceError):
+    """An address cannot be fetched, or must not be."""
+
+    def __init__(self, address: str, reason: str, remedy: str, *, status: int | None = None) -> None:
+        plain = "".join(letter if letter.isprintable() else "?" for letter in address)
+        super().__init__(plain if len(plain) <= 200 else f"{plain[:200]}…", reason, remedy)
+        self.status = status
+        """What the server answered with, where that is what is wrong."""
 
 
 class InvalidRowsError(RecommenderError):
@@ -105,6 +116,23 @@ class IndexBusyError(RecommenderError):
 
     def __init__(self, index: str, holder: str) -> None:
         super().__init__(f"index {index}: {holder} is writing to it; try again when it has ended")
+
+
+class SyncBusyError(RecommenderError):
+    """Another process brings the same index up to date."""
+
+    def __init__(self, index: str, holder: str) -> None:
+        super().__init__(f"index {index}: {holder} is syncing it; nothing was changed; try again when it has ended")
+
+
+class TooManyRemovalsError(RecommenderError):
+    """A sync would empty a good part of the index, which is rather a fault of the site than its will."""
+
+    def __init__(self, source: str, gone: int, total: int) -> None:
+        super().__init__(
+            f"{source}: {gone:,} of the {total:,} articles of the index are gone there, more than a third; none was removed; "
+            "look at the site, and if that is right run it again with --allow-removals"
+        )
 
 
 class WriteFailedError(RecommenderError):

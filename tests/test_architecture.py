@@ -30,12 +30,13 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"writer.py", "web/exporting.py"},
-    "defusedxml": {"sources/wxr.py"},
+    "filelock": {"writer.py", "syncing.py", "web/exporting.py"},
+    "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pages.py"},
     "yaml": {"sources/markdown.py"},
     "markdown_it": {"sources/markdown.py"},
+    "httpcore2": {"sources/http.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},
@@ -43,10 +44,6 @@ DOORS = {
     "jinja2": {"web/desk.py"},
     "uvicorn": {"web/server.py", "commands/desk.py"},
     "prometheus_client": {"web/server.py"},
-    "starlette": {"web/server.py", "web/desk.py", "web/guard.py"},
-    "jinja2": {"web/desk.py"},
-    "jinja2": {"web/desk.py"},
-    "uvicorn": {"web/server.py", "commands/desk.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
 

@@ -47,7 +47,8 @@ def read_articles(
     skip_invalid: bool = False,
     notice: Callable[[str], None] = no_notice,
 ) -> Iterator[Article]:
-    """The articles of files and folders, in their order, read as they are asked for; `-` is stdin, gzip is seen by itself.
+    """The articles of files, folders and addresses of the web, in their order, read as they are asked for; `-` is stdin, gzip is
+    seen by itself. At an address may stand a WordPress site (also `wordpress:URL`), a feed, a sitemap or a list of pages.
 
     Tables (JSON Lines, JSON, CSV, Parquet), WordPress exports, feeds (RSS, Atom, JSON Feed), saved pages and Markdown are
     told apart by what they hold and by their endings; `format` overrules both. Invalid rows raise one InvalidRowsError
@@ -66,7 +67,13 @@ def read_articles(
 
 
 def rows_of_any(source: str, shown: str, format: str | None, check: Check | None, notice: Callable[[str], None]) -> Iterator[Row]:
-    """The rows of a file, a folder or stdin, of any kind."""
+    """The rows of a file, a folder, stdin or an address, of any kind."""
+    if is_address(source):
+        from recommender.sources.addresses import rows_of_address
+
+        for number, row in enumerate(rows_of_address(source, notice), 1):
+            yield Row(f"article {number}", row, "")
+        return
     if source != "-" and Path(source).is_dir():
         yield from folders.rows_of_folder(Path(source), shown, format, _ENDINGS, notice)
         return
@@ -81,6 +88,11 @@ def rows_of_any(source: str, shown: str, format: str | None, check: Check | None
         else:
             notice(f"{shown}: {KINDS[kind]}")
             yield from _rows_of_kind(kind, stream, source, shown, notice)
+
+
+def is_address(source: str) -> bool:
+    """Whether a source is an address of the web, and no file."""
+    return source.startswith(("http://", "https://", "wordpress:"))
 
 
 def kind_of(source: str, head: bytes, shown: str) -> str | None:

@@ -21,7 +21,7 @@ SUMMARY = "<item><link>https://ledger.example/2/</link><title>Bridge</title><des
 ATOM = (
     '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title>L</title><id>l</id><entry><id>urn:7</id><title>Bac</title>'
     '<link href="https://ledger.example/7/"/><updated>2024-06-20T00:00:00Z</updated>'
-    "<author><name>Ila Marsh</name></author><content type=\"html\">&lt;p&gt;Il coule.&lt;/p&gt;</content></entry></feed>"
+    '<author><name>Ila Marsh</name></author><content type="html">&lt;p&gt;Il coule.&lt;/p&gt;</content></entry></feed>'
 )
 JSON_FEED = {
     "version": "https://jsonfeed.org/version/1.1",
@@ -131,7 +131,13 @@ def test_a_bad_feed_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 
 def test_an_entry_that_is_no_article_is_a_row_to_skip(tmp_path: Path) -> None:
     """Without an id and a link, without text, no object at all: the others are read."""
-    items = [{"title": "no id"}, {"id": "b"}, "text", {"id": "d", "title": "Ferry", "date_published": "soon"}, {"id": "e", "title": "x"}]
+    items = [
+        {"title": "no id"},
+        {"id": "b"},
+        "text",
+        {"id": "d", "title": "Ferry", "date_published": "soon"},
+        {"id": "e", "title": "x"},
+    ]
     path = written(tmp_path, "f.json", json.dumps({**JSON_FEED, "items": items}))
     notices: list[str] = []
     assert [one.id for one in read_articles([path], skip_invalid=True, notice=notices.append)] == ["e"]

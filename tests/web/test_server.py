@@ -429,7 +429,9 @@ def test_what_a_question_refuses_is_told(newsroom_index: Path) -> None:
         answering.answer("feed", "t1", "")
 
 
-@pytest.mark.parametrize("given", ["*", "news.example", "https://news.example/", "https://a.example\r\nX: y", "null", "https://é"])
+@pytest.mark.parametrize(
+    "given", ["*", "news.example", "https://news.example/", "https://a.example\r\nX: y", "null", "https://é"]
+)
 def test_what_is_no_origin_is_wrong_usage(newsroom_index: Path, given: str) -> None:
     """--cors takes the exact form that browsers send; nothing is served."""
     done = subprocess.run([*PROGRAM, "--index", str(newsroom_index), "--cors", given], capture_output=True, text=True, timeout=60)
@@ -558,9 +560,7 @@ def wait_for(port: int) -> None:
 @pytest.mark.slow
 def test_a_head_that_never_ends_is_let_go(newsroom_index: Path) -> None:
     """A first and a second request that stop in their head are closed in about the time allowed; the rest is served."""
-    code = (
-        "import sys; from recommender.web import server; server.LONGEST_HEAD = 1.0; from recommender.cli import main; main()"
-    )
+    code = "import sys; from recommender.web import server; server.LONGEST_HEAD = 1.0; from recommender.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--index", str(newsroom_index)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
