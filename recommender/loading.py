@@ -70,7 +70,9 @@ def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float3
 
 
 def _load_vocabulary(store: Store) -> Vocabulary:
-    found = store.query("SELECT term, spelling, articles, capitals, smalls FROM vocabulary ORDER BY number")
+    found = store.query("SELECT term, spelling, articles, capitals, smalls, number FROM vocabulary ORDER BY number")
+    if [row[5] for row in found] != list(range(len(found))) or len({term for term, *_ in found}) < len(found):
+        raise ValueError("a term that is lost or stands twice")
     return Vocabulary(
         [term for term, *_ in found],
         {number: row[1] for number, row in enumerate(found) if row[1]},

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from recommender import Article, Recommender, following, rejoining, sidebars, writing
+from recommender.errors import IndexUnusableError
 from recommender.memory import Memory
 from recommender.store import Store
 from tests.archives import newspaper, report
@@ -195,3 +196,17 @@ def test_what_an_add_writes_hangs_on_what_lies_around_it(tmp_path: Path, monkeyp
     many = rows_written(Recommender.build(newspaper(240, 4), tmp_path / "many"), new, monkeypatch)
     assert few > 20
     assert many < 1.2 * few
+
+
+@pytest.mark.parametrize("damage", ["UPDATE vocabulary SET term = (SELECT term FROM vocabulary WHERE number = 3) WHERE number = 4",
+                                    "UPDATE vocabulary SET number = 1000000 WHERE number = 4"])  # fmt: skip
+def test_a_vocabulary_that_is_not_whole_is_damage(tmp_path: Path, damage: str) -> None:
+    """A term that stands twice, or under a number that is none, shifts all others: nothing is compared by such a one."""
+    engine = Recommender.build(newspaper(8, 4), tmp_path / "index")
+    store = Store.open(tmp_path / "index", write=True)
+    store.db.execute(damage)
+    store.close()
+    with pytest.raises(IndexUnusableError, match="damaged"):
+        engine.related_to(report("draft", "story 3", 1.0))
+    with pytest.raises(IndexUnusableError, match="damaged"):
+        engine.add([report("new", "story 3", 1.0)])

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from exports import ids, rss, written
 
 from recommender import RecommenderError, read_articles
+from tests.sources.exports import ids, rss, written
 
 FULL = (
     "<item><guid isPermaLink='false'>tag:1</guid><link>https://ledger.example/1/</link><title>Ferry &amp; sand</title>"

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from exports import HEAD, TAIL, export, ids, item, written
 
 from recommender import Article, RecommenderError, read_articles
 from recommender.sources import wxr
+from tests.sources.exports import HEAD, TAIL, export, ids, item, written
 
 
 def test_a_post_is_read_with_all_its_fields(tmp_path: Path) -> None:
