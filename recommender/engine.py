@@ -37,6 +37,7 @@ class Recommender:
 
     def __init__(self, index: str | os.PathLike[str], *, device: str | None = None) -> None:
         self._folder = Path(index)
+        self._manifest = os.fspath(self._folder / MANIFEST)
         self._device = device
         self._open_store: Store | None = None
         self._seen: tuple[int, int] | None = None
@@ -394,7 +395,7 @@ class Recommender:
     def _store(self) -> Store:
         """The store that counts now."""
         try:
-            found = (self._folder / MANIFEST).stat()
+            found = os.stat(self._manifest)  # noqa: PTH116 - half the time of Path.stat, for each question
             seen = (found.st_mtime_ns, found.st_ino)
         except OSError:
             seen = None

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gzip
 import hashlib
 import json
 import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from urllib.parse import parse_qsl, quote
@@ -16,7 +18,7 @@ from urllib.parse import parse_qsl, quote
 from recommender.answers import Profile
 from recommender.engine import Recommender
 from recommender.errors import UnknownArticleError, UnknownThreadError
-from recommender.web.fragments import related_html, thread_feed, thread_html
+from recommender.web.fragments import PAGE_POLICY, related_html, thread_feed, thread_html
 
 Kind = Literal["related", "threads", "thread", "feed"]
 
@@ -37,6 +39,9 @@ NEVER_CHANGES = 86_400
 UNKNOWN = 60
 """The same for what is not there: it may be added any moment."""
 
+WORTH_ZIPPING = 600
+"""Bytes from which an answer is compressed: below, it fits one packet anyway."""
+
 JSON, HTML, RSS = "application/json", "text/html; charset=utf-8", "application/rss+xml; charset=utf-8"
 
 
@@ -48,9 +53,9 @@ class Refused(Exception):  # noqa: N818
         self.status = status
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Answer:
-    """What goes out, whoever asks."""
+    """What goes out, whoever asks; its other forms are made when they are first asked for."""
 
     body: bytes
     media_type: str
@@ -58,11 +63,25 @@ class Answer:
     """Seconds for which others may keep it."""
     location: str | None = None
     """Where the thread is that goes on, relative to what was asked; then there is nothing else to see."""
-    etag: str = field(init=False)
-    """Weak, since the same body goes out plain and compressed."""
 
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "etag", f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"')
+    @functools.cached_property
+    def etag(self) -> str:
+        """Weak, since the same body goes out plain and compressed."""
+        return f'W/"{hashlib.blake2b(self.body, digest_size=12).hexdigest()}"'
+
+    @functools.cached_property
+    def zipped(self) -> bytes | None:
+        """The body compressed; None where that is not worth it."""
+        return gzip.compress(self.body, 6, mtime=0) if len(self.body) >= WORTH_ZIPPING else None
+
+    @functools.cached_property
+    def headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Those that do not depend on who asks, without the ones on the body."""
+        found = {"x-content-type-options": "nosniff", "cache-control": f"public, max-age={self.max_age}"}
+        found |= {"etag": self.etag} if self.location is None else {"location": self.location}
+        if self.media_type == HTML:
+            found["content-security-policy"] = PAGE_POLICY
+        return tuple((name.encode(), value.encode("ascii")) for name, value in found.items())
 
 
 class Answering:
@@ -194,7 +213,7 @@ class Answering:
 
 
 def _room(key: tuple[str, str, str], answer: Answer) -> int:
-    return len(answer.body) + 4 * sum(map(len, key)) + 600
+    return 3 * len(answer.body) // 2 + 4 * sum(map(len, key)) + 1500  # with its compressed form and its headers
 
 
 def _json(value: Mapping[str, Any]) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
 import re
 from collections.abc import Sequence
 from datetime import datetime
@@ -28,6 +30,10 @@ a:visited { color: VisitedText; }
 a:focus-visible { outline: 2px solid; outline-offset: 2px; }
 """
 """The style of a page. Colours are those of the reader's system, so both schemes have the contrast that it gives."""
+
+_STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+PAGE_POLICY = f"default-src 'none'; base-uri 'none'; form-action 'none'; style-src 'sha256-{_STYLE_HASH}'"
+"""The Content-Security-Policy under which pages can be sent: no script, no style but their own."""
 
 _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
