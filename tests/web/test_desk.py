@@ -303,6 +303,23 @@ def test_a_session_ends() -> None:
         assert sessions.holds(cookie) is holds
 
 
+def test_a_form_of_a_session_that_has_ended_changes_nothing(engine: Recommender) -> None:
+    """Cookie and form's token fit each other, but the day is over; the pages ask for the token again."""
+    now = 1_000_000.0
+    client = TestClient(desk(engine, Access(token=TOKEN), Sessions(clock=lambda: now)), base_url=HERE)
+    assert log_in(client, TOKEN) == 303
+    data = {"form_token": form_token(client), "article": "s00a0", "other": "x0"}
+    headers = {"Origin": HERE, "Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+    client.cookies.clear()
+    before = state(engine)
+    now += guard.SESSION_SECONDS
+    assert client.post("/do/pin", data=data, headers=headers).status_code == 403
+    assert client.get("/", headers=headers, follow_redirects=False).headers["location"] == "/login"
+    assert state(engine) == before
+    now -= 1
+    assert client.post("/do/pin", data=data, headers=headers, follow_redirects=False).status_code == 303
+
+
 def test_markup_in_whatever_the_desk_shows_is_text(tmp_path: Path) -> None:
     """Titles, ids, labels, notes, sections, searches and addresses; no page has a script, a style or a foreign link of theirs."""
     hostile = f"a\"'/../{SCRIPT}&\u202e%00"
