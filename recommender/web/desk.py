@@ -47,9 +47,9 @@ DONE = {
 """What a page says after a form; the address names one of these, and nothing that it says is shown."""
 
 
-def desk(engine: Recommender, access: Access | None = None) -> ASGIApp:
+def desk(engine: Recommender, access: Access | None = None, sessions: Sessions | None = None) -> ASGIApp:
     """The desk of an index as an ASGI application."""
-    return Guard(_Desk(engine).app, access or Access(), Sessions())
+    return Guard(_Desk(engine).app, access or Access(), sessions or Sessions())
 
 
 class _Desk:

@@ -4,18 +4,28 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote
 
+import httpx2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from starlette.testclient import TestClient
 from typer.testing import CliRunner
 
 from recommender import Article, Recommender
 from recommender.cli import app
+from recommender.pipeline.rules import parse_rules
 from recommender.store import Store
+from recommender.web import desk as desk_module
 from recommender.web import guard
 from recommender.web.desk import desk
 from recommender.web.guard import COOKIE, Access, Sessions, is_loopback
@@ -24,6 +34,10 @@ from tests.archives import newspaper
 HERE = "http://127.0.0.1:8378"
 TOKEN = "correct-horse-battery-staple"
 SCRIPT = "<script>alert(1)</script>"
+TAGS = (
+    "a body button caption code details form h1 h2 head header html input label li link main meta nav ol p section span strong"
+    " summary table tbody td th thead time title tr ul"
+)
 
 
 @pytest.fixture(scope="module")
@@ -303,6 +317,23 @@ def test_a_session_ends() -> None:
         assert sessions.holds(cookie) is holds
 
 
+def test_a_form_of_a_session_that_has_ended_changes_nothing(engine: Recommender) -> None:
+    """Cookie and form's token fit each other, but the day is over; the pages ask for the token again."""
+    now = 1_000_000.0
+    client = TestClient(desk(engine, Access(token=TOKEN), Sessions(clock=lambda: now)), base_url=HERE)
+    assert log_in(client, TOKEN) == 303
+    data = {"form_token": form_token(client), "article": "s00a0", "other": "x0"}
+    headers = {"Origin": HERE, "Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
+    client.cookies.clear()
+    before = state(engine)
+    now += guard.SESSION_SECONDS
+    assert client.post("/do/pin", data=data, headers=headers).status_code == 403
+    assert client.get("/", headers=headers, follow_redirects=False).headers["location"] == "/login"
+    assert state(engine) == before
+    now -= 1
+    assert client.post("/do/pin", data=data, headers=headers, follow_redirects=False).status_code == 303
+
+
 def test_markup_in_whatever_the_desk_shows_is_text(tmp_path: Path) -> None:
     """Titles, ids, labels, notes, sections, searches and addresses; no page has a script, a style or a foreign link of theirs."""
     hostile = f"a\"'/../{SCRIPT}&\u202e%00"
@@ -425,3 +456,61 @@ def test_the_command_refuses_to_be_open_to_others_without_a_token(
     assert run("--host", "0.0.0.0", "--token-file", str(file)) == 0
     assert run() == 0
     assert served == ["0.0.0.0", "127.0.0.1"]
+
+
+PAGES = ("?q", "article?id", "thread?id", "pair?one=s00a0&other", "pair?one", "rules?done", "changes?x", "do/x?y")
+
+
+@given(
+    page=st.sampled_from(PAGES),
+    given_text=st.text(st.characters(codec="utf-8"), max_size=60)
+    | st.sampled_from(("s00a0", "t0123456789", "..", "%00", SCRIPT)),
+)
+@settings(max_examples=150, deadline=None)
+def test_no_query_is_more_than_a_page_knows_to_answer(built: Path, page: str, given_text: str) -> None:
+    """Any text: a page or 404, and no tag that the pages do not have."""
+    client = browser(Recommender.open(built))
+    answer = client.get(f"/{page}={quote(given_text, safe='')}")
+    assert answer.status_code in (200, 404)
+    assert set(re.findall(r"<([a-zA-Z][^\s>]*)", answer.text)) <= set(TAGS.split())
+
+
+@given(action=st.sampled_from((*desk_module.DONE, "x")), data=st.data())
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_no_form_makes_the_desk_fail(engine: Recommender, action: str, data: st.DataObject) -> None:
+    """Any text in any field: done, refused or not found; the rules can be exported and read again."""
+    word = st.text(st.characters(codec="utf-8"), max_size=20) | st.sampled_from(("s00a0", "s00a1", "x0", "t0123456789", "1", "2"))
+    names = ("article", "other", "thread", "label", "note", "number")
+    fields = {name: data.draw(word) for name in names if data.draw(st.booleans())}
+    client = browser(engine)
+    status, _ = send(client, action, **fields)
+    assert status in (200, 404, 409)
+    assert parse_rules(engine.export_rules(), "exported") == [kept.rule for kept in engine.rules()]
+    for kept in engine.rules():
+        engine.drop_rule(kept.number)
+
+
+@pytest.mark.slow
+def test_the_command_serves_until_it_is_stopped(built: Path) -> None:
+    """A process of its own says where it is, answers there, refuses another host's name, and ends in a second."""
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = found.getsockname()[1]
+    code = "from recommender.cli import main; main()"
+    command = [sys.executable, "-c", code, "desk", "--index", str(built), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert f"http://127.0.0.1:{port}/" in process.stderr.readline()
+        asked = f"http://127.0.0.1:{port}/article?id=s00a0"
+        for _ in range(50):
+            try:
+                answer = httpx2.get(asked)
+                break
+            except httpx2.ConnectError:
+                time.sleep(0.1)
+        assert "What its list shows" in answer.text
+        assert "server" not in answer.headers
+        assert httpx2.get(asked, headers={"Host": "evil.example"}).status_code == 403
+        process.send_signal(signal.SIGTERM)
+        said = process.communicate(timeout=10)[1]
+    assert "Traceback" not in said
