@@ -6,9 +6,11 @@ that WordPress themes share (`entry-title`, `entry-date`).
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -149,18 +151,18 @@ def _described_articles(tree: Any) -> Iterator[Mapping[str, Any]]:
     for element in tree.iter("script"):
         if (element.get("type") or "").split(";")[0].strip().lower() == "application/ld+json":
             try:
-                waiting = [json.loads(element.text or "", strict=False)]
+                waiting = deque([json.loads(element.text or "", strict=False)])
             except (ValueError, RecursionError):
                 continue
             while waiting:
-                one = waiting.pop(0)
+                one = waiting.popleft()
                 if isinstance(one, list):
-                    waiting += one
+                    waiting.extend(one)
                 elif isinstance(one, dict):
                     types = one.get("@type")
                     if any(_ARTICLE_TYPE.fullmatch(str(kind)) for kind in (types if isinstance(types, list) else [types])):
                         yield one
-                    waiting += [one[key] for key in ("@graph", "mainEntity", "itemListElement") if one.get(key)]
+                    waiting.extend(one[key] for key in ("@graph", "mainEntity", "itemListElement") if one.get(key))
 
 
 def _text(value: object) -> str:
@@ -174,8 +176,6 @@ def _text(value: object) -> str:
 
 def _unescaped(text: str) -> str:
     """Plug-ins escape JSON-LD as if it were HTML."""
-    import html
-
     return html.unescape(text) if "&" in text else text
 
 

@@ -28,8 +28,8 @@ _PREFIXES = {
     "{http://purl.org/rss/1.0/modules/content/}": "content:",
     "{http://purl.org/dc/elements/1.1/}": "dc:",
 }
-_CAPTION = re.compile(r"\[(caption|wp_caption|embed)\b[^\]]*\].*?\[/\1\]", re.S)
-_SHORTCODE = re.compile(r"\[/?(?:caption|wp_caption|embed|gallery|audio|video|playlist)\b[^\]]*\]")
+_CAPTION = re.compile(r"\[(caption|wp_caption|embed)\b[^\[\]]*\](?:(?!\[\1\b).)*?\[/\1\]", re.S)
+_SHORTCODE = re.compile(r"\[/?(?:caption|wp_caption|embed|gallery|audio|video|playlist)\b[^\[\]]*\]")
 
 
 class _Bounded(io.RawIOBase):

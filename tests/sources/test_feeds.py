@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from exports import ids, rss, written
 
 from recommender import RecommenderError, read_articles
+from tests.sources.exports import ids, rss, written
 
 FULL = (
     "<item><guid isPermaLink='false'>tag:1</guid><link>https://ledger.example/1/</link><title>Ferry &amp; sand</title>"
@@ -21,7 +21,7 @@ SUMMARY = "<item><link>https://ledger.example/2/</link><title>Bridge</title><des
 ATOM = (
     '<feed xmlns="http://www.w3.org/2005/Atom" xml:lang="fr"><title>L</title><id>l</id><entry><id>urn:7</id><title>Bac</title>'
     '<link href="https://ledger.example/7/"/><updated>2024-06-20T00:00:00Z</updated>'
-    "<author><name>Ila Marsh</name></author><content type=\"html\">&lt;p&gt;Il coule.&lt;/p&gt;</content></entry></feed>"
+    '<author><name>Ila Marsh</name></author><content type="html">&lt;p&gt;Il coule.&lt;/p&gt;</content></entry></feed>'
 )
 JSON_FEED = {
     "version": "https://jsonfeed.org/version/1.1",
@@ -96,7 +96,8 @@ def test_a_feed_that_is_not_well_formed_is_read_and_said(tmp_path: Path) -> None
 
 def test_markup_that_runs_is_not_taken_over(tmp_path: Path) -> None:
     """A script in an entry is gone, and a link that is no address of the web."""
-    evil = "<item><guid>javascript:alert(1)</guid><title>x</title><description>&lt;script&gt;alert(1)&lt;/script&gt;ok</description></item>"
+    script = "&lt;script&gt;alert(1)&lt;/script&gt;"
+    evil = f"<item><guid>javascript:alert(1)</guid><title>x</title><description>{script}ok</description></item>"
     (one,) = read_articles([written(tmp_path, "feed.xml", rss(evil))])
     assert (one.body, one.url) == ("ok", None)
 
@@ -131,7 +132,8 @@ def test_a_bad_feed_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 
 def test_an_entry_that_is_no_article_is_a_row_to_skip(tmp_path: Path) -> None:
     """Without an id and a link, without text, no object at all: the others are read."""
-    items = [{"title": "no id"}, {"id": "b"}, "text", {"id": "d", "title": "Ferry", "date_published": "soon"}, {"id": "e", "title": "x"}]
+    undated = {"id": "d", "title": "Ferry", "date_published": "soon"}
+    items = [{"title": "no id"}, {"id": "b"}, "text", undated, {"id": "e", "title": "x"}]
     path = written(tmp_path, "f.json", json.dumps({**JSON_FEED, "items": items}))
     notices: list[str] = []
     assert [one.id for one in read_articles([path], skip_invalid=True, notice=notices.append)] == ["e"]

@@ -10,10 +10,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
-from exports import HEAD, TAIL, export, ids, item, written
 
 from recommender import Article, RecommenderError, read_articles
 from recommender.sources import wxr
+from tests.sources.exports import HEAD, TAIL, export, ids, item, written
 
 
 def test_a_post_is_read_with_all_its_fields(tmp_path: Path) -> None:
@@ -27,7 +27,9 @@ def test_a_post_is_read_with_all_its_fields(tmp_path: Path) -> None:
         "<wp:post_modified_gmt><![CDATA[2024-06-20 01:00:00]]></wp:post_modified_gmt>"
     )
     content = '<!-- wp:paragraph --><p>It sank.</p>[caption id="a"]<img src="x"> A photo[/caption][gallery ids="1,2"]'
-    attached = item(9, kind="attachment", status="inherit", more="<wp:attachment_url>https://ledger.example/9.jpg</wp:attachment_url>")
+    attached = item(
+        9, kind="attachment", status="inherit", more="<wp:attachment_url>https://ledger.example/9.jpg</wp:attachment_url>"
+    )
     path = written(tmp_path, "ledger.xml", export(item(4, content=content, more=more), attached))
     assert list(read_articles([path])) == [
         Article(
@@ -126,11 +128,14 @@ def test_a_bad_export_is_refused_in_one_line(tmp_path: Path, case: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["attribute", "text", "elements"])
-def test_a_post_without_end_is_refused_before_it_fills_the_memory(tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What of one post is longer than the limit is not read: a quarter of it here, so that the test is quick."""
+def test_a_post_without_end_is_refused_before_it_fills_the_memory(
+    tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What of one post is longer than the limit is not read: an eighth of it here, so that the test is quick."""
     monkeypatch.setattr(wxr, "LINE_LIMIT", 4 * 2**20)
     monkeypatch.setattr(wxr, "ELEMENT_LIMIT", 100_000)
-    inside = {"attribute": '<item a="' + "x" * 100 * 2**20, "text": "<item>" + "x" * 100 * 2**20, "elements": "<item>" + "<a/>" * 10**6}
+    long = "x" * 100 * 2**20
+    inside = {"attribute": f'<item a="{long}', "text": f"<item>{long}", "elements": "<item>" + "<a/>" * 300_000}
     path = written(tmp_path, "ledger.xml.gz", gzip.compress(HEAD.encode() + inside[kind].encode(), 1))
     tracemalloc.start()
     with pytest.raises(RecommenderError, match="one post of it"):
