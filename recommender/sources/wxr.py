@@ -93,7 +93,7 @@ def rows_of_export(stream: IO[bytes], shown: str, notice: Callable[[str], None])
             yield Row(f"post {post_id}" if post_id else f"item {line}", _row(element, images, authors, language), "")
     if left_out:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
-        notice(f"{shown}: {taken:,} published posts; left out: {counts}")
+        notice(f"{shown}: {taken:,} published post{'s' if taken != 1 else ''}; left out: {counts}")
     if not taken:
         raise UnreadableSourceError(shown, "it holds no published post", "export the posts too: Tools, Export, All content")
 

@@ -162,6 +162,25 @@ def test_a_sentence_that_begins_like_a_label_stays() -> None:
     assert len(body.split("\n")) == 3
 
 
+@pytest.mark.parametrize(
+    "around", ["<form id=aspnetForm>", "<div class='story has-sidebar'>", "<div id=latest-story>", "<aside>"]
+)
+def test_what_holds_most_of_the_text_stays(around: str) -> None:
+    """Some programs put the whole page into a form, or name its frame after a bar beside it."""
+    share = "<div class=share>Share this on your favourite network with all your friends</div>"
+    told = f"<html><body>{around}{PARAGRAPH}{share}</body></html>"
+    assert row_of_page(told.encode(), "a.html")["body"] == PARAGRAPH[3:-4]
+
+
+def test_a_list_of_links_goes_with_its_label() -> None:
+    """A list of links that follows another heading stays: it may be a part of the article."""
+    links = "<ul><li><a href=/a>Dry wells, a summer in the valleys</a></li><li><a href=/b>Who owns the springs</a></li></ul>"
+    with_label = page(body=f"{PARAGRAPH}<h3>Also read</h3>{links}{PARAGRAPH.replace('forty', 'fifty')}")
+    assert "Dry wells" not in str(row_of_page(with_label, "a.html")["body"])
+    without = page(body=f"{PARAGRAPH}<h3>Sources</h3>{links}{PARAGRAPH.replace('forty', 'fifty')}")
+    assert "Dry wells" in str(row_of_page(without, "a.html")["body"])
+
+
 def test_the_article_that_a_page_tells_in_json_stands_in_for_a_text_that_is_not_there() -> None:
     """Pages that a script fills hold their text in JSON-LD only."""
     told = {**NEWS, "articleBody": "The kiln was fired. " * 30}

@@ -57,7 +57,7 @@ def test_only_published_posts_are_taken_and_the_rest_is_counted(tmp_path: Path) 
     assert [one.id for one in read_articles([path], notice=notices.append)] == ["1"]
     assert notices == [
         f"{path}: a WordPress export; only published posts are taken",
-        f"{path}: 1 published posts; left out: 2 draft, 1 page, 1 private, 1 with a password",
+        f"{path}: 1 published post; left out: 2 draft, 1 page, 1 private, 1 with a password",
     ]
 
 
