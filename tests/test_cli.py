@@ -33,6 +33,7 @@ PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()"]
 HEAVY = (
     *("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio"),
     *("starlette", "uvicorn", "prometheus_client", "http", "xml"),
+    *("trafilatura", "lxml", "feedparser", "defusedxml", "yaml", "markdown_it"),
 )
 TEXTS = {
     "a": ("Ferry sinks off Sumatra", "Rescuers search the strait after the ferry Kartika sank off Sumatra with 90 aboard."),

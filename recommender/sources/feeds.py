@@ -16,11 +16,11 @@ from recommender.pipeline.formats import Row
 FEED_LIMIT = 64 * 2**20
 """Longest feed in bytes, without its gzip: it is in memory as a whole. Feeds of news sites have 0.01 to 5 MB."""
 
-DEPTH_LIMIT = 200
-"""Deepest nesting of elements in a feed that is XML: its parser's time grows with the depth, its entries nest some ten."""
-
 _JSON_VERSION = re.compile(r"https?://jsonfeed\.org/version/1(?:\.\d+)?/?")
-_PROLOG = re.compile(rb".*?<(?=[A-Za-z])", re.S)
+_ENTITIES = re.compile(rb"<!--.*?(?:-->|\Z)|<!\[CDATA\[.*?(?:\]\]>|\Z)|<\?.*?(?:\?>|\Z)|(<!ENTITY)", re.S)
+"""Where XML declares entities; first comes what may speak of that and mean nothing."""
+
+_ELEMENT = re.compile(rb"<[A-Za-z]")
 _END = re.compile(rb"</(?:[\w.-]+:)?(?:rss|feed|rdf)\s*>", re.I)
 _AGAIN = "fetch or write it again"
 
@@ -90,7 +90,7 @@ def _xml_rows(content: bytes, shown: str, notice: Callable[[str], None]) -> Iter
     if not feed.version and not feed.entries:
         raise UnreadableSourceError(shown, "it is neither RSS nor Atom", "name the right --format")
     fault = feed.get("bozo_exception")
-    if feed.bozo and not isinstance(fault, feedparser.CharacterEncodingOverride | feedparser.NonXMLContentType):
+    if feed.bozo and feed.entries and not isinstance(fault, feedparser.CharacterEncodingOverride | feedparser.NonXMLContentType):
         said = " ".join(str(fault).split())[:120]
         notice(f"{shown}: its XML is not well-formed ({said}); {len(feed.entries):,} entries were read from it all the same")
     for number, entry in enumerate(feed.entries, 1):
@@ -100,10 +100,9 @@ def _xml_rows(content: bytes, shown: str, notice: Callable[[str], None]) -> Iter
 def _check_xml(content: bytes, shown: str) -> None:
     """Refuse what would be read in part only, or fill the memory."""
     plain = content.replace(b"\0", b"")  # UTF-16 and UTF-32 write NULs between ASCII
-    prolog = _PROLOG.match(plain)
-    if prolog and b"<!ENTITY" in prolog[0].upper():
+    if any(found[1] for found in _ENTITIES.finditer(plain)):
         raise UnreadableSourceError(shown, "its XML declares entities of its own, which can fill the memory", _AGAIN)
-    if not prolog:
+    if not _ELEMENT.search(plain):
         raise UnreadableSourceError(shown, "it holds no XML", "name the right --format")
     if not _END.search(plain[-4096:]):
         raise UnreadableSourceError(shown, "it ends too early: the end of the feed is missing", _AGAIN)

@@ -45,7 +45,8 @@ def rows_of_folder(
 
 def rows_of_file(stream: IO[bytes], name: str, shown: str, kind: str, notice: Callable[[str], None]) -> Iterator[Row]:
     """The row of one open file."""
-    yield from _rows([(name, lambda: stream.read(FILE_LIMIT + 1))], reader_of(kind, shown), shown, notice)
+    for row in _rows([(name, lambda: stream.read(FILE_LIMIT + 1))], reader_of(kind, shown), shown, notice):
+        yield row._replace(place="as a whole")
 
 
 def reader_of(kind: str, shown: str) -> Reader:

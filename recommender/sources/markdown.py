@@ -14,13 +14,13 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 
-FRONT_LIMIT = 1 << 20
-"""Longest front matter in characters. Real ones have some hundred."""
+FRONT_LIMIT = 1 << 16
+"""Longest front matter in characters, which take a second to read. Real ones have some hundred."""
 
 _FRONT = re.compile(r"(---|\+\+\+)[ \t]*\n(.*?\n)?(?:\1|\.\.\.)[ \t]*(?:\n|\Z)", re.S)
 _DATED_NAME = re.compile(r"(\d{4}-\d{2}-\d{2})-(.+)")
 _HEADING = re.compile(r"\s*#[ \t]+(.+?)[ \t#]*(?:\n|\Z)")
-_CODE_OF_TEMPLATES = re.compile(r"\{\{[<%].*?[>%]\}\}|\{%.*?%\}", re.S)
+_CODE_OF_TEMPLATES = re.compile(r"\{\{[<%](?:(?!\{\{).)*?[>%]\}\}|\{%(?:(?!\{%).)*?%\}", re.S)
 
 _RENDERER = MarkdownIt("commonmark", {"html": True, "maxNesting": 50}).enable(["table", "strikethrough"])
 
@@ -71,7 +71,7 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     if not found:
         if text.startswith("---\n") and ":" not in text[4 : text.find("\n", 4)]:
             return {}, text  # a rule across the page
-        raise ValueError("its front matter is never closed; end it with the line it begins with")
+        raise ValueError(f"its front matter is not closed within {FRONT_LIMIT:,} characters; end it with the line it begins with")
     try:
         front = yaml.load(found[2] or "", _Loader) if found[1] == "---" else tomllib.loads(found[2] or "")  # noqa: S506
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError) as error:

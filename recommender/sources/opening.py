@@ -134,4 +134,4 @@ def _rows_of_kind(kind: str, stream: IO[bytes], source: str, shown: str, notice:
 
         yield from rows_of_feed(stream, shown, notice)
     else:
-        yield from folders.rows_of_file(stream, "page" if source == "-" else Path(source).name, shown, kind, notice)
+        yield from folders.rows_of_file(stream, "stdin" if source == "-" else Path(source).name, shown, kind, notice)

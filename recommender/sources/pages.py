@@ -6,9 +6,11 @@ that WordPress themes share (`entry-title`, `entry-date`).
 
 from __future__ import annotations
 
+import html
 import json
 import logging
 import re
+from collections import deque
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -25,6 +27,10 @@ MIN_TEXT = 100
 WHOLE_TEXT = 0.5
 """Least share of the `articleBody` of a page that the found text must reach; below, the extractor has lost the article."""
 
+MOST_TEXT = 0.5
+"""Share of the text of all paragraphs above which an element holds the article, whatever it is called; and share of a line's
+text above which links make it up."""
+
 _ARTICLE_TYPE = re.compile(r"\w*NewsArticle|Article|(?:Live)?BlogPosting|Report")
 _CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
 _TEXT_ENCODING = re.compile(r"(?i)us-ascii|latin-?1|(?:windows|cp|iso|koi8|mac|big5|gb|euc|shift|ms|tis)[\w.:-]*")
@@ -40,6 +46,8 @@ _LABEL = re.compile(
     r" articles?| posts?)?|latest from|more from|you may (?:also )?like|watch|share this)\b",
     re.I,
 )
+_BARS = frozenset(("nav", "aside", "footer", "form", "button"))
+_LINES = frozenset(("p", "h2", "h3", "h4", "h5", "h6", "li", "div", "ul"))
 _SEPARATED_SITE = re.compile(r"\s+[|–—·»-]\s+")
 _CONTENT_MARKS = (
     "entry-content",
@@ -149,18 +157,18 @@ def _described_articles(tree: Any) -> Iterator[Mapping[str, Any]]:
     for element in tree.iter("script"):
         if (element.get("type") or "").split(";")[0].strip().lower() == "application/ld+json":
             try:
-                waiting = [json.loads(element.text or "", strict=False)]
+                waiting = deque([json.loads(element.text or "", strict=False)])
             except (ValueError, RecursionError):
                 continue
             while waiting:
-                one = waiting.pop(0)
+                one = waiting.popleft()
                 if isinstance(one, list):
-                    waiting += one
+                    waiting.extend(one)
                 elif isinstance(one, dict):
                     types = one.get("@type")
                     if any(_ARTICLE_TYPE.fullmatch(str(kind)) for kind in (types if isinstance(types, list) else [types])):
                         yield one
-                    waiting += [one[key] for key in ("@graph", "mainEntity", "itemListElement") if one.get(key)]
+                    waiting.extend(one[key] for key in ("@graph", "mainEntity", "itemListElement") if one.get(key))
 
 
 def _text(value: object) -> str:
@@ -174,8 +182,6 @@ def _text(value: object) -> str:
 
 def _unescaped(text: str) -> str:
     """Plug-ins escape JSON-LD as if it were HTML."""
-    import html
-
     return html.unescape(text) if "&" in text else text
 
 
@@ -293,19 +299,40 @@ def _prune(tree: Any) -> None:
     """Take from the page what is not its article: bars, boxes, and lines that point to other articles."""
     gone = []
     frame = _frame(tree)
+    bulk = _length_of_paragraphs(tree)
     for element in tree.iter():
         if not isinstance(element.tag, str) or element.tag in ("html", "body", "main") or element in frame:
             continue
         named = " ".join(filter(None, (element.get("class"), element.get("id"), element.get("role"))))
-        if (
-            element.tag in ("nav", "aside", "footer", "form", "button")
-            or (named and _CHROME.search(named))
-            or (element.tag in ("p", "h2", "h3", "h4", "h5", "h6", "li", "div", "ul", "strong", "em") and _points_away(element))
-        ):
+        if element.tag in _BARS or (named and _CHROME.search(named)):
+            if bulk and _length_of_paragraphs(element) > MOST_TEXT * bulk:
+                element.tag = "div"  # some programs put the whole page into a form, or name it after its sidebar
+            else:
+                gone.append(element)
+        elif element.tag in _LINES and _points_away(element):
             gone.append(element)
+            following = element.getnext()
+            if (
+                following is not None
+                and following.tag in ("ul", "ol")
+                and _length_of_links(following) > MOST_TEXT * _length(following)
+            ):
+                gone.append(following)
     for element in gone:
         if element.getparent() is not None:
             element.drop_tree()
+
+
+def _length(element: Any) -> int:
+    return len(_words(element))
+
+
+def _length_of_paragraphs(element: Any) -> int:
+    return sum(map(_length, element.iter("p")))
+
+
+def _length_of_links(element: Any) -> int:
+    return sum(map(_length, element.iter("a")))
 
 
 def _points_away(element: Any) -> bool:
@@ -314,5 +341,6 @@ def _points_away(element: Any) -> bool:
     label = _LABEL.match(words)
     if label is None or len(words) > 300:
         return False
-    linked = sum(len(_words(link)) for link in element.iter("a"))
-    return linked > 0.5 * (len(words) - len(label[0])) if linked else len(words) - len(label[0]) < 3
+    rest = len(words) - len(label[0])
+    linked = _length_of_links(element)
+    return linked > MOST_TEXT * rest if linked else rest < 3

@@ -28,8 +28,8 @@ _PREFIXES = {
     "{http://purl.org/rss/1.0/modules/content/}": "content:",
     "{http://purl.org/dc/elements/1.1/}": "dc:",
 }
-_CAPTION = re.compile(r"\[(caption|wp_caption|embed)\b[^\]]*\].*?\[/\1\]", re.S)
-_SHORTCODE = re.compile(r"\[/?(?:caption|wp_caption|embed|gallery|audio|video|playlist)\b[^\]]*\]")
+_CAPTION = re.compile(r"\[(caption|wp_caption|embed)\b[^\[\]]*\](?:(?!\[\1\b).)*?\[/\1\]", re.S)
+_SHORTCODE = re.compile(r"\[/?(?:caption|wp_caption|embed|gallery|audio|video|playlist)\b[^\[\]]*\]")
 
 
 class _Bounded(io.RawIOBase):
@@ -93,7 +93,7 @@ def rows_of_export(stream: IO[bytes], shown: str, notice: Callable[[str], None])
             yield Row(f"post {post_id}" if post_id else f"item {line}", _row(element, images, authors, language), "")
     if left_out:
         counts = ", ".join(f"{count:,} {reason}" for reason, count in sorted(left_out.items()))
-        notice(f"{shown}: {taken:,} published posts; left out: {counts}")
+        notice(f"{shown}: {taken:,} published post{'s' if taken != 1 else ''}; left out: {counts}")
     if not taken:
         raise UnreadableSourceError(shown, "it holds no published post", "export the posts too: Tools, Export, All content")
 

@@ -96,7 +96,8 @@ def test_a_feed_that_is_not_well_formed_is_read_and_said(tmp_path: Path) -> None
 
 def test_markup_that_runs_is_not_taken_over(tmp_path: Path) -> None:
     """A script in an entry is gone, and a link that is no address of the web."""
-    evil = "<item><guid>javascript:alert(1)</guid><title>x</title><description>&lt;script&gt;alert(1)&lt;/script&gt;ok</description></item>"
+    script = "&lt;script&gt;alert(1)&lt;/script&gt;"
+    evil = f"<item><guid>javascript:alert(1)</guid><title>x</title><description>{script}ok</description></item>"
     (one,) = read_articles([written(tmp_path, "feed.xml", rss(evil))])
     assert (one.body, one.url) == ("ok", None)
 
@@ -131,13 +132,8 @@ def test_a_bad_feed_is_refused_in_one_line(tmp_path: Path, name: str) -> None:
 
 def test_an_entry_that_is_no_article_is_a_row_to_skip(tmp_path: Path) -> None:
     """Without an id and a link, without text, no object at all: the others are read."""
-    items = [
-        {"title": "no id"},
-        {"id": "b"},
-        "text",
-        {"id": "d", "title": "Ferry", "date_published": "soon"},
-        {"id": "e", "title": "x"},
-    ]
+    undated = {"id": "d", "title": "Ferry", "date_published": "soon"}
+    items = [{"title": "no id"}, {"id": "b"}, "text", undated, {"id": "e", "title": "x"}]
     path = written(tmp_path, "f.json", json.dumps({**JSON_FEED, "items": items}))
     notices: list[str] = []
     assert [one.id for one in read_articles([path], skip_invalid=True, notice=notices.append)] == ["e"]

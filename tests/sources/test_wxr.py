@@ -57,7 +57,7 @@ def test_only_published_posts_are_taken_and_the_rest_is_counted(tmp_path: Path) 
     assert [one.id for one in read_articles([path], notice=notices.append)] == ["1"]
     assert notices == [
         f"{path}: a WordPress export; only published posts are taken",
-        f"{path}: 1 published posts; left out: 2 draft, 1 page, 1 private, 1 with a password",
+        f"{path}: 1 published post; left out: 2 draft, 1 page, 1 private, 1 with a password",
     ]
 
 
@@ -131,14 +131,11 @@ def test_a_bad_export_is_refused_in_one_line(tmp_path: Path, case: str) -> None:
 def test_a_post_without_end_is_refused_before_it_fills_the_memory(
     tmp_path: Path, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What of one post is longer than the limit is not read: a quarter of it here, so that the test is quick."""
+    """What of one post is longer than the limit is not read: an eighth of it here, so that the test is quick."""
     monkeypatch.setattr(wxr, "LINE_LIMIT", 4 * 2**20)
     monkeypatch.setattr(wxr, "ELEMENT_LIMIT", 100_000)
-    inside = {
-        "attribute": '<item a="' + "x" * 100 * 2**20,
-        "text": "<item>" + "x" * 100 * 2**20,
-        "elements": "<item>" + "<a/>" * 10**6,
-    }
+    long = "x" * 100 * 2**20
+    inside = {"attribute": f'<item a="{long}', "text": f"<item>{long}", "elements": "<item>" + "<a/>" * 300_000}
     path = written(tmp_path, "ledger.xml.gz", gzip.compress(HEAD.encode() + inside[kind].encode(), 1))
     tracemalloc.start()
     with pytest.raises(RecommenderError, match="one post of it"):
