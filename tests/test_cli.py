@@ -30,7 +30,10 @@ SAMPLE = Path(str(resources.files("recommender") / "sample" / "articles.jsonl"))
 GOLD = SAMPLE.with_name("gold.csv")
 HERO = "putin-arrives-north-korea"
 PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()"]
-HEAVY = ("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio")
+HEAVY = (
+    *("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio"),
+    *("httpcore2", "defusedxml", "ssl"),
+)
 TEXTS = {
     "a": ("Ferry sinks off Sumatra", "Rescuers search the strait after the ferry Kartika sank off Sumatra with 90 aboard."),
     "b": ("Sumatra ferry: captain held", "Police hold the captain of the ferry Kartika, which sank off Sumatra on Monday."),

@@ -130,10 +130,10 @@ class Client:
     def _redirected(self, asked: str, location: str) -> str:
         if not location:
             raise FetchError(asked, "it redirects, but not where to", "look at it in a browser")
-        target = urljoin(asked, location)
         try:
+            target = urljoin(asked, location)
             parts = self._permitted(target)
-        except FetchError as error:
+        except (FetchError, ValueError) as error:
             raise FetchError(asked, f"it redirects elsewhere: {error}", "nothing was fetched from there") from None
         if asked.startswith("https:") and parts.scheme == "http":
             raise FetchError(asked, f"it redirects from https to {target}", "nothing was fetched from there")
