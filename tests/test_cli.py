@@ -530,9 +530,9 @@ def test_help_has_examples_for_every_command() -> None:
     top = run("--help")
     assert (top.code, top.err) == (0, "")
     names = re.findall(r"^  (\w+)  ", top.out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
-    assert names[:9] == ["build", "add", "remove", "related", "threads", "thread", "changes", "rebuild", "compare"]
-    assert names[9:13] == ["explain", "evaluate", "tune", "info"]
-    assert names[13:] == ["check", "compact", "backup", "restore", "repair", "demo", "rules"]
+    assert names[:10] == ["build", "add", "sync", "remove", "related", "threads", "thread", "changes", "rebuild", "compare"]
+    assert names[10:14] == ["explain", "evaluate", "tune", "info"]
+    assert names[14:] == ["check", "compact", "backup", "restore", "repair", "demo", "rules"]
     within = re.findall(r"^  (\w+)  ", run("rules", "--help").out.split("Commands:")[1].split("Examples:")[0], re.MULTILINE)
     assert within == ["list", "pin", "never", "merge", "split", "rename", "lock", "drop", "export", "import"]
     for name in within:

@@ -131,9 +131,9 @@ class Site:
         if "include" in asked:
             found = [post for post in found if str(post["id"]) in asked["include"].split(",")]
         if "modified_after" in asked:
-            found = [post for post in found if post["modified_gmt"] > asked["modified_after"].removesuffix("Z")]
+            found = [post for post in found if (post["modified_gmt"] or "") > asked["modified_after"].removesuffix("Z")]
         key = {"id": "id", "modified": "modified_gmt"}.get(asked.get("orderby", ""), "date_gmt")
-        found.sort(key=lambda post: post[key], reverse=asked.get("order", "desc") == "desc")
+        found.sort(key=lambda post: post[key] or "", reverse=asked.get("order", "desc") == "desc")
         size, page = min(int(asked.get("per_page", 10)), self.per_page), int(asked.get("page", 1))
         pages = -(-len(found) // size)
         if page > max(pages, 1):

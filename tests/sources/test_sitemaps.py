@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from recommender import read_articles
-from recommender.errors import FetchError, UnreadableSourceError
+from recommender.errors import FetchError, TooManyRemovalsError, UnreadableSourceError
 from recommender.sources.http import Client, Manners
 from recommender.sources.sitemaps import pages_named, read_list, read_sitemap
 from recommender.syncing import Synced, SyncOptions, sync
@@ -159,6 +159,23 @@ def test_a_sitemap_is_followed(site: Site, tmp_path: Path) -> None:
     assert counts(done) == (1, 1, 0, 1)  # 4 is named no more, but is still there
     assert set(held(tmp_path)) == {f"page {number}" for number in (1, 2, 3, 4, 6)}
     assert sorted(site.asked) == ["/2", "/4", "/5", "/6", "/sitemap.xml"]
+
+
+def test_pages_that_were_too_many_to_be_removed_are_not_forgotten(site: Site, tmp_path: Path) -> None:
+    """Once that is allowed they go, but for one that has come back."""
+    put(site, 1, 2, 3, 4)
+    both = [sitemap(*((f"{site.address}/{number}", "2025-01-01") for number in some)) for some in ((1, 2, 3, 4), (1,), (1, 4))]
+    site.pages["/sitemap.xml"] = (both[0], {})
+    brought(site, tmp_path)
+    for number in (2, 3, 4):
+        del site.pages[f"/{number}"]
+    site.pages["/sitemap.xml"] = (both[1], {})
+    with pytest.raises(TooManyRemovalsError):
+        brought(site, tmp_path)
+    put(site, 4)
+    site.pages["/sitemap.xml"] = (both[2], {})
+    assert brought(site, tmp_path, allow_removals=True).removed == 2
+    assert set(held(tmp_path)) == {"page 1", "page 4"}
 
 
 def test_old_news_stay(site: Site, tmp_path: Path) -> None:

@@ -213,6 +213,21 @@ def test_a_site_of_another_time_does_not_hide_what_comes(site: Site, tmp_path: P
     assert brought(site, index).updated == 1
 
 
+@pytest.mark.parametrize(
+    "moment", ["2025-02-30T00:00:00", "0000-00-00T00:00:00", None, "2025-03-01T24:00:00", "9999-12-31T23:59:59"]
+)
+def test_a_moment_that_is_none_does_not_lose_what_is_known(site: Site, tmp_path: Path, moment: str | None) -> None:
+    """The post is left out or taken, and the next sync still knows the rest."""
+    site.write(3, modified_gmt=moment)
+    index = tmp_path / "index"
+    brought(site, index)
+    site.write(9)
+    site.trash(1)
+    a_day_later(index)
+    done = brought(site, index)
+    assert (done.added, done.removed) == (1, 1)
+
+
 def test_nothing_is_made_of_a_site_without_posts(tmp_path: Path, site: Site) -> None:
     """An empty site is more likely a wrong address."""
     site.posts.clear()
