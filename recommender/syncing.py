@@ -97,6 +97,8 @@ class _Known:
     etag: str | None = None
     modified: str | None = None
     """Of a feed, sitemap or list: the headers ETag and Last-Modified."""
+    gone: frozenset[str] = frozenset()
+    """Of a sitemap or list: what was too much to be removed, as long as that is so."""
     pages: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     """Address -> (when it was last changed, as the sitemap says; the id of its article, None where there is none)."""
 
@@ -104,9 +106,9 @@ class _Known:
         return self.checked is None or not timedelta(0) <= now - datetime.fromisoformat(self.checked) < FULL_CHECK
 
     def to_json(self) -> dict[str, Any]:
-        ids = sorted(self.ids)
+        lists = {"ids": sorted(self.ids), "gone": sorted(self.gone), "pages": dict(self.pages)}
         kept = {"since": self.since, "checked": self.checked, "etag": self.etag, "modified": self.modified}
-        return {**{name: value for name, value in kept.items() if value is not None}, "ids": ids, "pages": dict(self.pages)}
+        return {**{name: value for name, value in kept.items() if value is not None}, **lists}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -151,7 +153,11 @@ def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synce
         done = _written(news.articles, folder, options, key)
         gone = news.gone & _held(folder)
         removed = _removed(gone, folder, options)
-        kept = after if removed == len(gone) else replace(after, ids=after.ids | gone, checked=None)
+        kept = (
+            after
+            if removed == len(gone)
+            else replace(after, ids=after.ids | gone, gone=frozenset(gone if after.pages else ()), checked=None)
+        )
         state.write(key, kept)
         if removed < len(gone):
             raise TooManyRemovalsError(key, len(gone), len(_held(folder)))
@@ -212,8 +218,9 @@ def _asked_wordpress(site: WordPress, known: _Known, now: datetime, options: Syn
     def take(rows: Iterable[dict[str, object]]) -> None:
         nonlocal latest
         for row in rows:
-            news.take(row, f"post {row['id']}")
-            latest = max(latest, min(modified_of(row), now.replace(tzinfo=None).isoformat(timespec="seconds")))
+            article = news.take(row, f"post {row['id']}")
+            if article and article.updated and modified_of(row):
+                latest = max(latest, _as_wordpress_writes(min(article.updated, now)))
             if len(news.articles) % 100 == 0:
                 options.progress("fetching", len(news.articles), 0)
 
@@ -229,6 +236,10 @@ def _asked_wordpress(site: WordPress, known: _Known, now: datetime, options: Syn
         ids = (ids | listed) - news.gone
         checked = now.isoformat()
     return news, replace(known, ids=frozenset(ids), since=latest or None, checked=checked)
+
+
+def _as_wordpress_writes(moment: datetime) -> str:
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds")
 
 
 def _asked_pages(client: Client, site: Pages, known: _Known, now: datetime, options: SyncOptions) -> tuple[_News, _Known]:
@@ -253,9 +264,11 @@ def _asked_pages(client: Client, site: Pages, known: _Known, now: datetime, opti
         article_id = pages.pop(url)[1]
         if article_id and _answers_gone(client, url):
             news.gone.add(article_id)
+    news.gone = (news.gone | known.gone) - news.seen()
     return news, replace(
         known,
         ids=(known.ids | news.seen()) - news.gone,
+        gone=frozenset(),
         pages=pages,
         checked=now.isoformat() if due else known.checked,
     )
@@ -365,4 +378,5 @@ def _known_from(told: Mapping[str, Any]) -> _Known:
     for moment in (kept["since"], kept["checked"]):
         if moment is not None:
             datetime.fromisoformat(moment)
-    return _Known(ids=frozenset(map(str, told["ids"])), pages=pages, **kept)
+    ids, gone = (frozenset(map(str, told[name])) for name in ("ids", "gone"))
+    return _Known(ids=ids, gone=gone, pages=pages, **kept)

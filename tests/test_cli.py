@@ -34,6 +34,7 @@ HEAVY = (
     *("numpy", "scipy", "sklearn", "faiss", "torch", "sentence_transformers", "selectolax", "rich", "pydantic", "asyncio"),
     *("starlette", "uvicorn", "prometheus_client", "http", "xml"),
     *("trafilatura", "lxml", "feedparser", "defusedxml", "yaml", "markdown_it"),
+    *("httpcore2", "ssl"),
 )
 TEXTS = {
     "a": ("Ferry sinks off Sumatra", "Rescuers search the strait after the ferry Kartika sank off Sumatra with 90 aboard."),

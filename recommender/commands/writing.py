@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-SourcesArgument = Annotated[list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files, folders; - is stdin.")]
+SourcesArgument = Annotated[
+    list[str], typer.Argument(metavar="SOURCE", show_default=False, help="Files, folders, addresses of the web; - is stdin.")
+]
 SkipOption = Annotated[bool, typer.Option("--skip-invalid", help="Go on without rows that are no articles, and say how many.")]
 EvergreenOption = Annotated[
     list[str] | None,

@@ -55,9 +55,9 @@ Site = WordPress | Feed | Pages
 
 
 def plain_address(source: str) -> str:
-    """The address in a source: `wordpress:URL` is URL, and a name alone is one of https."""
+    """The address in a source: `wordpress:URL` is URL, and `wordpress:` before a name alone means https."""
     address = source.strip().removeprefix(_WORDPRESS)
-    return address if "://" in address else f"https://{address}"
+    return address if "://" in address or address == source.strip() else f"https://{address}"
 
 
 def open_site(client: Client, source: str, front: Answer | None = None) -> Site:

@@ -122,7 +122,9 @@ class Client:
         parts = _parts(url)
         host = _host(parts)
         if not any(_is_same_site(host, named) for named in self._named_hosts):
-            raise FetchError(url, f"it is on another site than {_host(self._named)}", f"allow it with --allow-host {host}")
+            raise FetchError(
+                url, f"it is on another site than {_host(self._named)}", f"name that address, or `sync` with --allow-host {host}"
+            )
         if (parts.port or _PORTS[parts.scheme]) not in {80, 443, self._named.port}:
             raise FetchError(url, f"it leads to port {parts.port}, which you have not named", "name that address itself")
         return parts
@@ -130,10 +132,10 @@ class Client:
     def _redirected(self, asked: str, location: str) -> str:
         if not location:
             raise FetchError(asked, "it redirects, but not where to", "look at it in a browser")
-        target = urljoin(asked, location)
         try:
+            target = urljoin(asked, location)
             parts = self._permitted(target)
-        except FetchError as error:
+        except (FetchError, ValueError) as error:
             raise FetchError(asked, f"it redirects elsewhere: {error}", "nothing was fetched from there") from None
         if asked.startswith("https:") and parts.scheme == "http":
             raise FetchError(asked, f"it redirects from https to {target}", "nothing was fetched from there")
