@@ -205,6 +205,11 @@ start_web() {
 }
 
 up() {
+    mkdir -p "$DIR" || fail "$DIR cannot be made; choose another with --dir"
+    if [ ! -e "$DIR/.made-by-wordpress.sh" ] && [ -n "$(ls -A "$DIR")" ]; then
+        fail "$DIR: holds other files; choose an empty or a new folder with --dir"
+    fi
+    touch "$DIR/.made-by-wordpress.sh" || fail "$DIR cannot be written; choose another with --dir"
     mkdir -p "$DIR/log" "$DIR/run"
     DIR=$(CDPATH='' cd -- "$DIR" && pwd -P)
     unprivileged test -x "$DIR" || fail "$DIR: the user nobody, as whom the servers run, cannot reach it; choose another with --dir"
@@ -234,7 +239,7 @@ up() {
 down() {
     [ -d "$DIR" ] || { say "nothing is there"; return; }
     DIR=$(CDPATH='' cd -- "$DIR" && pwd -P)
-    [ -d "$DIR/run" ] || fail "$DIR: not a folder that \`up\` made; nothing was changed"
+    [ -e "$DIR/.made-by-wordpress.sh" ] || fail "$DIR: not a folder that \`up\` made; nothing was changed"
     stop web
     stop database
     if [ -L "$DIR/socket" ]; then

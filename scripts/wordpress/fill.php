@@ -74,6 +74,9 @@ global $wpdb, $wp_rewrite;
 foreach ( get_posts( array( 'post_type' => array( 'post', 'page' ), 'post_status' => 'any', 'numberposts' => -1 ) ) as $old ) {
 	wp_delete_post( $old->ID, true ); // What an installation greets with, or what a fill that was ended left.
 }
+update_option( 'default_comment_status', 'closed' );
+update_option( 'default_pingback_flag', 0 );
+update_option( 'default_ping_status', 'closed' );
 $wpdb->query( 'START TRANSACTION' );
 wp_defer_term_counting( true );
 wp_defer_comment_counting( true );
@@ -90,11 +93,12 @@ $wpdb->query( 'COMMIT' );
 
 update_option( 'timezone_string', 'UTC' );
 update_option( 'blogdescription', 'A made-up newsroom' );
-update_option( 'default_pingback_flag', 0 );
-update_option( 'default_ping_status', 'closed' );
 $wp_rewrite->set_permalink_structure( '/%postname%/' );
 flush_rewrite_rules( false );
 switch_theme( 'twentytwentyone' );
+set_theme_mod( 'respect_user_color_preference', true ); // Its dark mode.
+delete_option( 'theme_switched' ); // Or the next page would arrange the widgets of the theme before.
 update_option( 'widget_recent-posts', array( 2 => array( 'title' => 'Latest', 'number' => 5, 'show_date' => true ), '_multiwidget' => 1 ) );
-update_option( 'sidebars_widgets', array( 'sidebar-1' => array( 'recent-posts-2' ), 'wp_inactive_widgets' => array() ) );
+update_option( 'widget_categories', array( 2 => array( 'title' => 'Sections' ), '_multiwidget' => 1 ) );
+update_option( 'sidebars_widgets', array( 'sidebar-1' => array( 'recent-posts-2', 'categories-2' ), 'wp_inactive_widgets' => array() ) );
 update_option( 'newsroom_filled', 1 );

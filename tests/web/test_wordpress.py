@@ -7,138 +7,43 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
-from dataclasses import dataclass, field
-from http.cookiejar import CookieJar
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Any
-from urllib.error import HTTPError
-from urllib.parse import urlencode
-from urllib.request import HTTPCookieProcessor, OpenerDirector, build_opener
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-import recommender
-
-ROOT = Path(recommender.__file__).parent.parent
-SCRIPT = ROOT / "scripts" / "wordpress.sh"
-SAMPLE = ROOT / "recommender" / "sample" / "articles.jsonl"
-PUTIN = "putin-arrives-north-korea"
-RELATED = ("moscow-pyongyang-mutual-defence-pact", "what-kim-gains-from-russia")
-PLUGINS = "require_once ABSPATH . 'wp-admin/includes/plugin.php';"
-OPTIONS = (
-    "$GLOBALS['wpdb']->get_col("
-    "\"SELECT option_name FROM {$GLOBALS['wpdb']->options} WHERE option_name LIKE '%related_stories%'\")"
+from recommender import Recommender
+from tests.conftest import SAMPLE
+from tests.web.wordpress import (
+    OPTIONS,
+    PLUGINS,
+    PUTIN,
+    ROOT,
+    Server,
+    Site,
+    answer,
+    can_install,
+    expire,
+    free_port,
+    has_latest,
+    item,
+    lists,
+    script,
+    settings,
 )
-"""PHP: the names of all options that the plug-in stored, cached lists among them."""
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+RELATED = ("moscow-pyongyang-mutual-defence-pact", "what-kim-gains-from-russia")
 
 pytestmark = pytest.mark.slow
-
-
-def can_install() -> bool:
-    """Whether apt-get may install programs here, or they are here already."""
-    root = os.geteuid() == 0 or (shutil.which("sudo") and subprocess.run(["sudo", "-n", "true"], check=False).returncode == 0)
-    here = shutil.which("php") and shutil.which("mariadbd")
-    return bool(shutil.which("apt-get") and (root or here)) or bool(here and Path("/usr/share/wordpress").exists())
-
-
-def script(*words: str) -> subprocess.CompletedProcess[str]:
-    """scripts/wordpress.sh with these words."""
-    return subprocess.run([SCRIPT, *words], capture_output=True, text=True, check=False, timeout=400)
-
-
-@dataclass
-class Server:
-    """Answers as a recommender does: by path a status and a body; what was asked is kept."""
-
-    url: str = ""
-    answers: dict[str, tuple[int, bytes]] = field(default_factory=dict)
-    asked: list[str] = field(default_factory=list)
-    delay: float = 0.0
-    redirects: bool = False
-
-    def handler(self) -> type[BaseHTTPRequestHandler]:
-        server = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                server.asked.append(self.path)
-                time.sleep(server.delay)
-                status, body = server.answers.get(self.path.partition("?")[0], (404, b'{"detail": "no such article"}'))
-                self.send_response(302 if server.redirects else status)
-                if server.redirects:
-                    self.send_header("Location", self.path + "0")
-                self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                with suppress(ConnectionError):  # Who asked has had enough.
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: Any) -> None:
-                pass
-
-        return Handler
-
-
-@dataclass(frozen=True)
-class Site:
-    """A WordPress that runs, and what is needed to work in it."""
-
-    folder: Path
-    url: str
-    password: str
-    ids: dict[str, int]
-    """Of the published posts, by slug."""
-
-    def php(self, code: str, **values: Any) -> str:
-        """What PHP code prints that is run inside WordPress; it finds `values` in $in."""
-        with tempfile.NamedTemporaryFile("w", suffix=".php") as file:
-            file.write(f"<?php $in = json_decode($argv[1], true); {code}")
-            file.flush()
-            done = script("run", "--dir", str(self.folder), file.name, json.dumps(values))
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def get(self, path: str, opener: OpenerDirector | None = None, form: dict[str, str] | None = None) -> tuple[int, str]:
-        """Status and text of a page; `form` is posted."""
-        data = urlencode(form).encode() if form is not None else None
-        try:
-            with (opener or build_opener()).open(self.url + path, data, timeout=20) as answer:
-                return answer.status, answer.read().decode()
-        except HTTPError as error:
-            return error.code, error.read().decode()
-
-    def page(self, slug: str = PUTIN) -> str:
-        """The page of an article; nothing may have gone wrong in PHP on the way."""
-        log = self.folder / "site" / "wp-content" / "debug.log"
-        log.unlink(missing_ok=True)
-        status, text = self.get(f"/{slug}/")
-        assert status == 200
-        wrong = log.read_text() if log.exists() else ""
-        assert not [line for line in wrong.splitlines() if "related-stories" in line or "Fatal" in line or "Warning" in line]
-        return text
-
-    def log_in(self) -> OpenerDirector:
-        opener = build_opener(HTTPCookieProcessor(CookieJar()))
-        self.get("/wp-login.php", opener)
-        form = {"log": "admin", "pwd": self.password, "testcookie": "1", "redirect_to": f"{self.url}/wp-admin/"}
-        _, text = self.get("/wp-login.php", opener, form)
-        assert "Dashboard" in text
-        return opener
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")
@@ -179,52 +84,40 @@ def server(site: Site) -> Iterator[Server]:
     listening.server_close()
 
 
-def settings(site: Site, **chosen: Any) -> None:
-    """Sets the option, forgets what is cached."""
-    site.php(
-        f"foreach ({OPTIONS} as $name) {{ if (strpos($name, 'transient')) {{ delete_option($name); }} }}"
-        "update_option('related_stories', $in);",
-        **chosen,
-    )
+def test_a_folder_with_other_files_is_left_alone(tmp_path: Path) -> None:
+    """Neither `up` nor `down --purge` takes a folder that it did not make; a port that is none is refused."""
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "web.pid").write_text("1")
+    for words in (["up"], ["down"], ["down", "--purge"], *(["up", "--port", port] for port in ("80", "8x", "99999"))):
+        done = script(*words, "--dir", str(tmp_path))
+        assert (words, done.returncode, done.stderr.count("\n")) == (words, 1, 1)
+        assert [path.name for path in tmp_path.rglob("*")] == ["run", "web.pid"]
 
 
-def item(site: Site, slug: str, **other: Any) -> dict[str, Any]:
-    """An item of the contract's JSON on a post of the site."""
-    fields = {"id": str(site.ids[slug]), "title": "As it was indexed", "url": f"{site.url}/{slug}/", "score": 0.9}
-    return {**fields, "published": None, "relation": "same-story", "thread_id": None, "reasons": [], **other}
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    api = pytest.importorskip("playwright.sync_api")
+    if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
+        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "chromium"]
+        quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        subprocess.run(install, check=False, capture_output=True, timeout=300, env=quiet)
+    program = shutil.which("chromium")
+    if not program:
+        pytest.skip("no chromium, and no apt-get with the right to install it")
+    with api.sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        yield started
+        started.close()
 
 
-def answer(*items: Any) -> tuple[int, bytes]:
-    return 200, json.dumps({"id": "1", "thread": None, "items": items}).encode()
-
-
-def lists(text: str) -> list[tuple[str, list[tuple[str, str]]]]:
-    """The plug-in's lists on a page: heading, then (address, title) of each story."""
-    found = re.findall(r'<nav class="related-stories" aria-label="([^"]*)"><h2>([^<]*)</h2><ul>(.*?)</ul></nav>', text)
-    assert all(label == heading for label, heading, _ in found)
-    assert len(found) == text.count('<nav class="related-stories')
-    links = re.compile(r'<a href="([^"]*)">([^<]*)</a>')
-    return [(html.unescape(name), [(at, html.unescape(title)) for at, title in links.findall(body)]) for _, name, body in found]
-
-
-def has_latest(text: str) -> bool:
-    """Whether the theme's own 'Latest' widget is on the page."""
-    return re.search(r'widget_recent_entries">\s*<h2 class="widget-title">Latest</h2>', text) is not None
-
-
-def expire(site: Site) -> None:
-    """Makes every cached list old, and forgets that a server did not answer."""
-    site.php(
-        f"foreach ({OPTIONS} as $name) {{"
-        "if (strpos($name, 'related_stories_pause')) { delete_option($name); }"
-        "elseif (strpos($name, '_transient_related') === 0) { update_option($name, array('until' => 0) + get_option($name)); }"
-        "}"
-    )
+def articles() -> list[dict[str, Any]]:
+    """The sample newsroom."""
+    return [json.loads(line) for line in (SAMPLE / "articles.jsonl").read_text(encoding="utf-8").splitlines()]
 
 
 def titles() -> dict[str, str]:
-    articles = (json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines())
-    return {article["id"]: article["title"] for article in articles}
+    return {article["id"]: article["title"] for article in articles()}
 
 
 def test_the_site_holds_the_newsroom_and_shows_what_is_published(site: Site) -> None:
@@ -236,7 +129,7 @@ def test_the_site_holds_the_newsroom_and_shows_what_is_published(site: Site) -> 
 
 def test_posts_have_date_section_tags_and_author_of_their_article(site: Site) -> None:
     """One article by its address: what the REST API says is what the sample says."""
-    article = next(json.loads(line) for line in SAMPLE.read_text(encoding="utf-8").splitlines() if f'"{PUTIN}"' in line)
+    article = next(article for article in articles() if article["id"] == PUTIN)
     post = json.loads(site.get(f"/wp-json/wp/v2/posts?slug={PUTIN}&_embed=1")[1])[0]
     terms = [term["name"] for terms in post["_embedded"]["wp:term"] for term in terms]
     assert sorted(html.unescape(term) for term in terms) == sorted([article["section"], *article["tags"]])
@@ -265,7 +158,7 @@ def test_related_stories_stand_in_place_of_latest(site: Site, server: Server) ->
 
 def test_what_a_server_says_is_escaped(site: Site, server: Server) -> None:
     """Markup in titles of other sites is shown as text; an address that is no http address is not linked at all."""
-    bad = "<script>alert(1)</script> \"& ' <b>"
+    bad = '<script>alert(1)</script> "& \' <b>'
     link = 'https://other.example/a?b=1&c="><script>alert(2)</script>'
     elsewhere = [
         {"id": "x1", "title": bad, "url": link, "published": "2024-06-19T00:00:00+00:00"},
@@ -341,16 +234,7 @@ def test_a_slow_server_is_waited_for_once(site: Site, server: Server) -> None:
 def wrong_answers() -> dict[str, tuple[int, bytes]]:
     """Answers that are no list."""
     deep = b'{"items": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    items: list[Any] = [
-        None,
-        7,
-        "x",
-        [],
-        {},
-        {"id": "1"},
-        {"id": [], "title": "t"},
-        {"id": "x", "title": 5, "url": "https://a.b"},
-    ]
+    items: list[Any] = [None, 7, "x", [], {}, {"id": "1"}, {"id": [], "title": "t"}, {"id": "x", "title": 5, "url": "https://a.b"}]
     addresses: list[Any] = [None, 5, [], "", "//", "ftp://a.example", "java\nscript:alert(1)", "http:", "https://", "/local"]
     items += [{"id": "x", "title": "t", "url": address} for address in addresses]
     items += [{"id": "x", "title": "   ", "url": "https://a.example"}, {"id": "9" * 40, "title": "t", "url": ""}]
@@ -398,7 +282,7 @@ def test_the_list_stands_below_the_article_where_asked(site: Site, server: Serve
     settings(site, server=server.url, append=True, replace=False, title="More on <this>")
     page = site.page()
     assert [heading for heading, _ in lists(page)] == ["More on <this>"]
-    assert page.index('related-stories" aria-label') < page.index("widget_recent_entries")
+    assert page.index("related-stories\" aria-label") < page.index("widget_recent_entries")
     for path in ("/feed/", "/", f"/wp-json/wp/v2/posts/{site.ids[PUTIN]}"):
         assert "More on" not in site.get(path)[1]
 
@@ -407,6 +291,7 @@ def test_the_block_and_the_widget_show_the_list_or_the_latest(site: Site, server
     """The block in a post and the classic widget in the footer, with numbers and titles of their own."""
     other = "who-tb-steps"
     server.answers[f"/related/{site.ids[other]}"] = server.answers[f"/related/{site.ids[PUTIN]}"]
+    arranged = json.loads(site.php("echo wp_json_encode(get_option('sidebars_widgets'));"))
     site.php(
         "wp_update_post(array('ID' => $in['id'], 'post_content' => $in['content']));"
         "update_option('widget_related_stories', array(2 => array('title' => 'A & B', 'number' => 0), '_multiwidget' => 1));"
@@ -429,7 +314,7 @@ def test_the_block_and_the_widget_show_the_list_or_the_latest(site: Site, server
     assert [(heading, len(stories)) for heading, stories in lists(page)] == [("Latest", 1), ("Latest", 5)]
     assert "Newest" in page
     assert has_latest(page)
-    site.php("update_option('sidebars_widgets', array('sidebar-1' => array('recent-posts-2')));")
+    site.php("update_option('sidebars_widgets', $in);", **arranged)
 
 
 def test_another_address_can_be_asked(site: Site, server: Server) -> None:
@@ -466,15 +351,7 @@ def test_the_settings_page_keeps_what_is_sound(site: Site, server: Server) -> No
     assert stored == {"server": server.url, "number": 20, "title": '">See & read', "append": False, "replace": True}
     assert "<script>alert(6)" not in text
     assert [heading for heading, _ in lists(site.page())] == ['">See & read']
-    refused = [
-        "javascript:alert(1)",
-        "ftp://a.example",
-        "nonsense",
-        "https://",
-        "http://a.example/?x=1",
-        "//a.example",
-        "file:///x",
-    ]
+    refused = ["javascript:alert(1)", "ftp://a.example", "nonsense", "https://", "http://a.example/?x=1", "//a.example", "file:///x"]
     for bad in refused:
         _, text = site.get("/wp-admin/options.php", opener, {**hidden, **typed, name("server"): bad})
         assert (bad, "must begin with" in text) == (bad, True)
@@ -492,6 +369,49 @@ def test_nobody_else_changes_the_settings(site: Site, server: Server) -> None:
     author = "get_users(array('role' => 'author', 'number' => 1))[0]"
     assert site.php(f"echo user_can({author}, 'manage_options') ? 'may' : 'may not';") == "may not"
     assert site.php("echo get_option('related_stories')['server'];") == server.url
+
+
+@pytest.mark.parametrize("name", ["desktop", "phone", "dark"])
+def test_a_reader_goes_from_an_article_to_a_related_one(
+    site: Site, server: Server, browser: Browser, newsroom_index: Path, name: str
+) -> None:
+    """With the lists of the engine itself: 'Latest' before, 'Related stories' in its place after, and a click leads there.
+
+    RECOMMENDER_SCREENSHOTS names a folder for pictures of what was seen.
+    """
+    found = Recommender.open(newsroom_index).related(PUTIN, k=5)
+    pictures = os.environ.get("RECOMMENDER_SCREENSHOTS")
+    width, height = (390, 780) if name == "phone" else (1000, 900)
+    scheme: Literal["dark", "light"] = "dark" if name == "dark" else "light"
+    page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+    wrong: list[str] = []
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+
+    def seen(heading: str, picture: str) -> list[str]:
+        page.goto(f"{site.url}/{PUTIN}/")
+        assert heading in page.locator("footer h2, aside h2").all_inner_texts()
+        place = page.get_by_role("heading", name=heading, exact=True)
+        place.evaluate("node => window.scrollTo(0, node.getBoundingClientRect().top + scrollY - 60)")
+        if pictures and (name == "desktop" or heading != "Latest"):
+            page.screenshot(path=ROOT / pictures / f"wordpress-{picture}.png")
+        return page.get_by_role("navigation", name=heading, exact=True).get_by_role("link").all_inner_texts()
+
+    settings(site)
+    before = seen("Latest", f"{name}-before")
+    server.answers[f"/related/{site.ids[PUTIN]}"] = answer(*(item(site, related.id) for related in found))
+    settings(site, server=server.url)
+    after = seen("Related stories", f"{name}-after")
+    plain = str.maketrans("‘’“”", "''\"\"")
+    assert [title.translate(plain) for title in after] == [related.title.translate(plain) for related in found]
+    assert len(after) == 5
+    assert not set(before) & set(after)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.get_by_role("navigation", name="Related stories").get_by_role("link").first.click()
+    page.wait_for_load_state()
+    assert page.locator("h1").inner_text() == after[0]
+    assert page.url == f"{site.url}/{found[0].id}/"
+    assert wrong == []
+    page.close()
 
 
 def test_uninstalling_leaves_nothing(site: Site, server: Server) -> None:
