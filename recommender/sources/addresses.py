@@ -17,6 +17,7 @@ FAILURES_IN_A_ROW = 5
 
 _WORDPRESS = "wordpress:"
 _FEED = re.compile(rb"<(?:\w+:)?(?:rss|feed|RDF)[\s>]|https?://(?:www\.)?jsonfeed\.org/version")
+INSTALL = "install what sites need with `pip install 'recommender[sites]'`"
 _NAME_IT = "name a WordPress site, a feed, a sitemap or a list of page addresses"
 
 
@@ -29,8 +30,10 @@ class Feed:
 
     def rows(self) -> Iterator[dict[str, object]]:
         """Its entries as rows of articles."""
-        from recommender.sources.feeds import rows_of_feed
-
+        try:
+            from recommender.sources.feeds import rows_of_feed
+        except ImportError as error:
+            raise UnreadableSourceError(self.answer.url, f"feeds cannot be read here ({error})", INSTALL) from None
         for row in rows_of_feed(io.BytesIO(self.answer.content), self.answer.url, lambda message: None):
             if isinstance(row.value, dict):
                 yield row.value
@@ -117,8 +120,10 @@ def fetched(client: Client, pages: list[Page]) -> Iterator[tuple[Page, dict[str,
 
 
 def _row_of(answer: Answer) -> dict[str, object]:
-    from recommender.sources.pages import row_of_page
-
+    try:
+        from recommender.sources.pages import row_of_page
+    except ImportError as error:
+        raise UnreadableSourceError(answer.url, f"pages cannot be read here ({error})", INSTALL) from None
     try:
         row = row_of_page(answer.content, answer.url)
     except ValueError as error:

@@ -6,14 +6,15 @@ import gzip
 import json
 import sys
 import types
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 
 from recommender import read_articles
 from recommender.errors import FetchError, TooManyRemovalsError, UnreadableSourceError
+from recommender.pipeline.formats import Row
 from recommender.sources.http import Client, Manners
 from recommender.sources.sitemaps import pages_named, read_list, read_sitemap
 from recommender.syncing import Synced, SyncOptions, sync
@@ -37,16 +38,17 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for the readers of feeds and pages: each page is JSON, a feed is a list of pages after its first line."""
     pages, feeds = types.ModuleType("recommender.sources.pages"), types.ModuleType("recommender.sources.feeds")
 
-    def read_page(content: bytes, url: str) -> dict[str, Any]:
+    def row_of_page(content: bytes, name: str) -> dict[str, Any]:
         if not content.startswith(b"{"):
-            raise UnreadableSourceError(url, "it holds no article", "name another page")
+            raise ValueError("it holds no article")
         told: dict[str, Any] = json.loads(content)
-        return {**told, "url": url}
+        return {**told, "url": name}
 
-    def read_feed(content: bytes, source: str) -> Iterator[dict[str, Any]]:
-        yield from json.loads(content.partition(b"\n")[2])
+    def rows_of_feed(stream: IO[bytes], shown: str, notice: Callable[[str], None]) -> Iterator[Row]:
+        for number, told in enumerate(json.loads(stream.read().partition(b"\n")[2]), 1):
+            yield Row(f"entry {number}", told, "")
 
-    vars(pages)["read_page"], vars(feeds)["read_feed"] = read_page, read_feed
+    vars(pages)["row_of_page"], vars(feeds)["rows_of_feed"] = row_of_page, rows_of_feed
     monkeypatch.setitem(sys.modules, "recommender.sources.pages", pages)
     monkeypatch.setitem(sys.modules, "recommender.sources.feeds", feeds)
 

@@ -158,7 +158,7 @@ def test_related_stories_stand_in_place_of_latest(site: Site, server: Server) ->
 
 def test_what_a_server_says_is_escaped(site: Site, server: Server) -> None:
     """Markup in titles of other sites is shown as text; an address that is no http address is not linked at all."""
-    bad = '<script>alert(1)</script> "& \' <b>'
+    bad = "<script>alert(1)</script> \"& ' <b>"
     link = 'https://other.example/a?b=1&c="><script>alert(2)</script>'
     elsewhere = [
         {"id": "x1", "title": bad, "url": link, "published": "2024-06-19T00:00:00+00:00"},
@@ -234,7 +234,16 @@ def test_a_slow_server_is_waited_for_once(site: Site, server: Server) -> None:
 def wrong_answers() -> dict[str, tuple[int, bytes]]:
     """Answers that are no list."""
     deep = b'{"items": ' + b"[" * 5000 + b"]" * 5000 + b"}"
-    items: list[Any] = [None, 7, "x", [], {}, {"id": "1"}, {"id": [], "title": "t"}, {"id": "x", "title": 5, "url": "https://a.b"}]
+    items: list[Any] = [
+        None,
+        7,
+        "x",
+        [],
+        {},
+        {"id": "1"},
+        {"id": [], "title": "t"},
+        {"id": "x", "title": 5, "url": "https://a.b"},
+    ]
     addresses: list[Any] = [None, 5, [], "", "//", "ftp://a.example", "java\nscript:alert(1)", "http:", "https://", "/local"]
     items += [{"id": "x", "title": "t", "url": address} for address in addresses]
     items += [{"id": "x", "title": "   ", "url": "https://a.example"}, {"id": "9" * 40, "title": "t", "url": ""}]
@@ -282,7 +291,7 @@ def test_the_list_stands_below_the_article_where_asked(site: Site, server: Serve
     settings(site, server=server.url, append=True, replace=False, title="More on <this>")
     page = site.page()
     assert [heading for heading, _ in lists(page)] == ["More on <this>"]
-    assert page.index("related-stories\" aria-label") < page.index("widget_recent_entries")
+    assert page.index('related-stories" aria-label') < page.index("widget_recent_entries")
     for path in ("/feed/", "/", f"/wp-json/wp/v2/posts/{site.ids[PUTIN]}"):
         assert "More on" not in site.get(path)[1]
 
@@ -351,7 +360,15 @@ def test_the_settings_page_keeps_what_is_sound(site: Site, server: Server) -> No
     assert stored == {"server": server.url, "number": 20, "title": '">See & read', "append": False, "replace": True}
     assert "<script>alert(6)" not in text
     assert [heading for heading, _ in lists(site.page())] == ['">See & read']
-    refused = ["javascript:alert(1)", "ftp://a.example", "nonsense", "https://", "http://a.example/?x=1", "//a.example", "file:///x"]
+    refused = [
+        "javascript:alert(1)",
+        "ftp://a.example",
+        "nonsense",
+        "https://",
+        "http://a.example/?x=1",
+        "//a.example",
+        "file:///x",
+    ]
     for bad in refused:
         _, text = site.get("/wp-admin/options.php", opener, {**hidden, **typed, name("server"): bad})
         assert (bad, "must begin with" in text) == (bad, True)
