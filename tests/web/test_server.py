@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import threading
@@ -64,6 +65,10 @@ def odd_index(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for n, (odd, one) in enumerate(zip(ODD_IDS, told, strict=True))
     ]
     Recommender.build(articles, folder).close()
+    with sqlite3.connect(next(folder.glob("store-*.sqlite"))) as db:  # a build takes tags out of titles
+        db.execute("UPDATE articles SET title = id")
+        db.execute("UPDATE threads SET label = '</title><script>alert(1)</script>'")
+    db.close()
     return folder
 
 
@@ -253,6 +258,18 @@ def test_an_unknown_odd_id_is_404_without_a_path_or_a_header(client: TestClient,
         assert "location" not in response.headers
 
 
+def test_odd_titles_and_labels_stay_text_in_pages_and_feeds(odd_index: Path) -> None:
+    """The page of their thread has no script, and the feed gives every id back as it is."""
+    thread = Recommender.open(odd_index).threads()[0]
+    with client_of(odd_index) as client:
+        tree = LexborHTMLParser(client.get(f"/threads/{thread.id}.html").text)
+        assert not tree.css("script, img")
+        assert [node.text() for node in tree.css("h1")] == ["</title><script>alert(1)</script>"]
+        feed = feedparser.parse(client.get(f"/feeds/threads/{thread.id}.xml").content)
+        assert not feed.bozo
+        assert {entry.id for entry in feed.entries} == {article_id.strip() for article_id in thread.article_ids}
+
+
 def test_an_id_that_ends_in_html_comes_before_the_fragment_of_another(tmp_path: Path) -> None:
     """Where `x.html` and `x` are both articles, the address is the JSON of the first; `format` decides without doubt."""
     told = newspaper(1, 2)
@@ -405,6 +422,14 @@ def test_the_description_names_the_routes_that_there_are(client: TestClient, eng
         assert response.headers["content-type"].split(";")[0] in told["get"]["responses"]["200"]["content"]
 
 
+def test_no_address_is_mended_with_the_host_that_a_client_names(client: TestClient) -> None:
+    """A slash too many is 404, and no redirect to wherever Host says."""
+    for path in ("/health/", "/threads/", "/widget.js/", "/openapi.json/"):
+        response = client.get(path, headers={"Host": "evil.example"})
+        assert response.status_code == 404
+        assert "location" not in response.headers
+
+
 def test_metrics_count_what_was_answered(newsroom_index: Path) -> None:
     """Two lists, one unknown article and one thread list; no id becomes a label."""
     with client_of(newsroom_index) as client:
@@ -475,6 +500,22 @@ def test_the_process_answers_as_the_application_does(newsroom_index: Path, engin
         assert process.wait(timeout=20) == 0
         assert process.stderr is not None
         assert process.stderr.read() == ""
+
+
+@pytest.mark.slow
+def test_an_answer_does_not_wait_for_the_client_to_confirm_its_head(newsroom_index: Path) -> None:
+    """Half of forty answers on one connection take under 20 ms: the delay of Nagle's algorithm is 40."""
+    with running(newsroom_index) as (_, port):
+        wait_for(port)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        took = []
+        for _ in range(40):
+            started = time.perf_counter()
+            connection.request("GET", f"/related/{HERO}")
+            connection.getresponse().read()
+            took.append(time.perf_counter() - started)
+        connection.close()
+    assert sorted(took)[20] < 0.02
 
 
 @pytest.mark.slow
