@@ -28,8 +28,8 @@ from recommender.errors import (
 )
 from recommender.pipeline.rules import Kind, Rule
 from recommender.rulebook import KeptRule
+from recommender.web.fragments import web_address
 from recommender.web.guard import Access, Guard, Sessions
-from recommender.web.plain import link
 
 HERE = Path(__file__).parent
 LIST_LENGTH = 10
@@ -63,7 +63,7 @@ class _Desk:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
         )
-        self._templates.filters |= {"link": link, "day": _day, "percent": _percent, "address": _address}
+        self._templates.filters |= {"link": web_address, "day": _day, "percent": _percent, "address": _address}
         routes = [
             *(Route(path, page) for path, page in (("/", self.search), ("/article", self.article), ("/thread", self.thread))),
             *(Route(path, page) for path, page in (("/pair", self.pair), ("/rules", self.rules), ("/changes", self.changes))),

@@ -17,7 +17,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 from recommender.answers import Profile, Related, RelatedList, StoryThread
 from recommender.engine import Recommender
 from recommender.errors import ExportError, RecommenderError
-from recommender.web import plain
+from recommender.web import fragments
 
 FORMAT = 1
 """Version of the layout."""
@@ -52,18 +52,6 @@ Progress = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Renderers:
-    """What makes pages of answers. An address is None where the export does not know its own."""
-
-    related_html: Callable[[RelatedList, str | None], str] = plain.related_html
-    """A list and the address of its thread's page -> a fragment; empty where there is nothing to show."""
-    thread_html: Callable[[StoryThread, Sequence[Related], str | None], str] = plain.thread_html
-    """A thread, its articles (oldest first) and the address of its feed -> a page."""
-    thread_feed: Callable[[StoryThread, Sequence[Related], str | None], str] = plain.thread_feed
-    """A thread, its articles (oldest first) and the address of its page -> XML."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ExportOptions:
     """What is exported and how."""
 
@@ -73,7 +61,6 @@ class ExportOptions:
     """Where DIR will be found on the web; without it no page links to another page of the export."""
     changed_list: Path | None = None
     """Gets the paths that were changed or removed, relative to DIR, one a line, sorted."""
-    renderers: Renderers = field(default_factory=Renderers)
     progress: Progress = lambda stage, done, total: None
 
     def __post_init__(self) -> None:
@@ -143,15 +130,15 @@ def _list_files(found: RelatedList, options: ExportOptions) -> Iterator[tuple[st
     article = str(found.id)
     page = None if found.thread is None else _address(options, path_of("threads", found.thread.id, ".html"))
     yield path_of("related", article, ".json"), json.dumps(found.to_json(), ensure_ascii=False) + "\n"
-    yield path_of("related", article, ".html"), options.renderers.related_html(found, page)
+    yield path_of("related", article, ".html"), fragments.related_html(found, thread_url=page)
 
 
 def _thread_files(thread: StoryThread, articles: Sequence[Related], options: ExportOptions) -> Iterator[tuple[str, str]]:
     page, feed = path_of("threads", thread.id, ".html"), path_of("feeds", thread.id, ".xml")
-    made = options.renderers
+    page_url, feed_url = _address(options, page), _address(options, feed)
     yield path_of("threads", thread.id, ".json"), json.dumps(thread.to_json(), ensure_ascii=False) + "\n"
-    yield feed, made.thread_feed(thread, articles, _address(options, page))
-    yield page, made.thread_html(thread, articles, _address(options, feed))
+    yield feed, fragments.thread_feed(thread, articles, page_url=page_url, feed_url=feed_url)
+    yield page, fragments.thread_html(thread, articles, feed_url=feed_url)
 
 
 def _address(options: ExportOptions, path: str) -> str | None:

@@ -39,15 +39,19 @@ _UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]+")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def related_html(found: RelatedList) -> str:
+def related_html(found: RelatedList, *, thread_url: str | None = None) -> str:
     """The list as a `<nav>` fragment that needs neither script nor style; an empty string where nothing is related.
 
-    An article without an http or https address is named without a link.
+    An article without an http or https address is named without a link. `thread_url` is where the page of its thread is.
     """
     if not found.items:
         return ""
     items = "".join(f"<li>{_linked(item)}{_dated(item, ' ')}</li>\n" for item in found.items)
-    return f'<nav aria-label="Related stories" class="related-stories">\n<ul>\n{items}</ul>\n</nav>\n'
+    whole = ""
+    if found.thread is not None and (address := web_address(thread_url)):
+        label = escape(_text(found.thread.label) or found.thread.id)
+        whole = f'<p><a href="{escape(address)}" dir="auto">The whole story: {label}</a></p>\n'
+    return f'<nav aria-label="Related stories" class="related-stories">\n<ul>\n{items}</ul>\n{whole}</nav>\n'
 
 
 def thread_html(thread: StoryThread, articles: Sequence[Related], *, feed_url: str | None = None) -> str:
@@ -68,17 +72,21 @@ def thread_html(thread: StoryThread, articles: Sequence[Related], *, feed_url: s
     )
 
 
-def thread_feed(thread: StoryThread, articles: Sequence[Related], *, page_url: str, feed_url: str) -> str:
-    """A thread as RSS 2.0, newest article first. `page_url` and `feed_url` are where its page and this feed can be had."""
+def thread_feed(thread: StoryThread, articles: Sequence[Related], *, page_url: str | None, feed_url: str | None) -> str:
+    """A thread as RSS 2.0, newest article first. `page_url` and `feed_url` are where its page and this feed can be had.
+
+    Where its page has no address the feed is that of its newest article with one.
+    """
     ElementTree.register_namespace("atom", "http://www.w3.org/2005/Atom")
     root = ElementTree.Element("rss", version="2.0")
     channel = ElementTree.SubElement(root, "channel")
     label = _text(thread.label) or thread.id
     _say(channel, "title", label)
-    _say(channel, "link", page_url)
+    _say(channel, "link", page_url or next(filter(None, (web_address(one.url) for one in reversed(articles))), ""))
     _say(channel, "description", ", ".join(filter(None, map(_text, thread.keywords))) or label)
-    link = {"href": feed_url, "rel": "self", "type": "application/rss+xml"}
-    ElementTree.SubElement(channel, "{http://www.w3.org/2005/Atom}link", link)
+    if feed_url is not None:
+        link = {"href": feed_url, "rel": "self", "type": "application/rss+xml"}
+        ElementTree.SubElement(channel, "{http://www.w3.org/2005/Atom}link", link)
     dated = [article for article in articles if _moment(article.published)]
     undated = [article for article in articles if not _moment(article.published)]
     if dated:

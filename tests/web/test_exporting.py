@@ -23,9 +23,8 @@ from recommender import Article, Recommender, RecommenderError
 from recommender.answers import RelatedList
 from recommender.cli import app
 from recommender.errors import ExportError
-from recommender.web import exporting
-from recommender.web.exporting import Exported, ExportOptions, Renderers, export
-from recommender.web.plain import related_html
+from recommender.web import exporting, fragments
+from recommender.web.exporting import Exported, ExportOptions, export
 from tests.archives import newspaper, report
 
 SCRIPT = "<script>alert(1)</script>"
@@ -34,7 +33,7 @@ HOSTILE = (
     *(SCRIPT, "a'b\"c&d", "\u202etxt", "-rf", "a?b#c", "a;b|c$(d)", "manifest.json", ".recommender-export", "']]>--><"),
 )
 
-TAGS = ("nav", "ul", "ol", "li", "a", "html", "head", "meta", "title", "link", "body", "main", "h1", "time")
+TAGS = ["nav", "ul", "ol", "li", "a", "html", "head", "meta", "title", "link", "body", "main", "h1", "time", "p", "span", "style"]
 
 
 @pytest.fixture(scope="module")
@@ -218,7 +217,9 @@ class StoppedError(Exception):
 
 
 @pytest.mark.parametrize("after", [0, 1, 7, 20])
-def test_an_export_that_stopped_is_ended_by_the_next(engine: Recommender, tmp_path: Path, after: int) -> None:
+def test_an_export_that_stopped_is_ended_by_the_next(
+    engine: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, after: int
+) -> None:
     """The folder is that of a new export, and what the first had changed already is in the list of changes too."""
     out, changed = tmp_path / "out", tmp_path / "changed"
     export(engine, out)
@@ -230,15 +231,18 @@ def test_an_export_that_stopped_is_ended_by_the_next(engine: Recommender, tmp_pa
         if stage == "removing":
             raise StoppedError
 
-    def render(found: RelatedList, page: str | None) -> str:
+    def render(found: RelatedList, *, thread_url: str | None = None) -> str:
         nonlocal seen
         seen += 1
         if seen > after:
             raise StoppedError
-        return related_html(found, page)
+        return rendered(found, thread_url=thread_url)
 
+    rendered = fragments.related_html
+    monkeypatch.setattr(fragments, "related_html", render)
     with pytest.raises(StoppedError):
-        export(engine, out, ExportOptions(progress=fail, renderers=Renderers(related_html=render)))
+        export(engine, out, ExportOptions(progress=fail))
+    monkeypatch.undo()
     export(engine, out, ExportOptions(changed_list=changed))
     export(engine, tmp_path / "fresh")
     assert files(out) == files(tmp_path / "fresh")
@@ -311,9 +315,7 @@ def test_hostile_ids_and_titles_stay_inside_and_are_escaped(tmp_path: Path) -> N
     for path, content in files(tmp_path / "out").items():
         if path.endswith(".html"):
             page = Parsed(content.decode())
-            assert page.tags <= {
-                *["nav", "ul", "ol", "li", "a", "html", "head", "meta", "title", "link", "body", "main", "h1", "time"]
-            }
+            assert page.tags <= set(TAGS)
             assert all(link.startswith(("https://ok.example/", "https://cdn.example/r/")) for link in page.links)
             shown += SCRIPT in page.text
         if path.endswith(".xml"):
