@@ -227,7 +227,10 @@ def _asked_wordpress(site: WordPress, known: _Known, now: datetime, options: Syn
     take(site.posts(since))
     ids = set(known.ids | news.seen())
     checked = known.checked
-    if known.is_due(now) or site.count() != len(ids):
+    all_seen = since is None and known.ids <= news.seen()
+    if all_seen:
+        checked = now.isoformat()
+    if (known.is_due(now) and not all_seen) or site.count() != len(ids):
         listed = set(site.ids())
         unlisted = sorted(ids - listed)
         news.gone = set(unlisted) - site.still_there(unlisted)

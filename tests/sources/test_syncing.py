@@ -64,7 +64,9 @@ def a_day_later(index: Path) -> None:
 def test_an_index_is_made_then_follows_new_changed_and_gone_posts(site: Site, tmp_path: Path) -> None:
     """The counts are those of what was done at the site; where nothing was, two or three requests say so."""
     index = tmp_path / "index"
-    assert counts(brought(site, index)) == (6, 0, 0, 0)
+    first = brought(site, index)
+    assert counts(first) == (6, 0, 0, 0)
+    assert first.requests == 4
     quiet = brought(site, index)
     assert counts(quiet)[0::3] == (0, 0)
     assert quiet.updated == 0
