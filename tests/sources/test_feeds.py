@@ -53,7 +53,7 @@ def test_rss_content_counts_before_the_description(tmp_path: Path) -> None:
         "https://ledger.example/1/",
     )
     assert (one.section, one.tags, one.image) == ("Local", ("Local", "ferry"), "https://ledger.example/1.jpg")
-    assert one.published == datetime(2024, 6, 19, 6, 42, tzinfo=UTC)
+    assert (one.published, one.updated) == (datetime(2024, 6, 19, 6, 42, tzinfo=UTC), None)
     assert (two.id, two.body) == ("https://ledger.example/2/", "It holds.")
     assert notices == [
         f"{path}: a feed",

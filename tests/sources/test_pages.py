@@ -172,6 +172,14 @@ def test_what_holds_most_of_the_text_stays(around: str) -> None:
     assert row_of_page(told.encode(), "a.html")["body"] == PARAGRAPH[3:-4]
 
 
+def test_what_a_theme_marks_as_the_content_stays() -> None:
+    """Though it is named after a bar beside it, and its paragraphs are lines with breaks between them."""
+    text = PARAGRAPH[3:-4]
+    content = f"<div class='post-content has-sidebar'>{text}<br><br>{text.replace('forty', 'fifty')}</div>"
+    told = f"<html><body>{content}<p>End.</p></body></html>"
+    assert text in str(row_of_page(told.encode(), "a.html")["body"])
+
+
 def test_a_list_of_links_goes_with_its_label() -> None:
     """A list of links that follows another heading stays: it may be a part of the article."""
     links = "<ul><li><a href=/a>Dry wells, a summer in the valleys</a></li><li><a href=/b>Who owns the springs</a></li></ul>"
