@@ -52,4 +52,5 @@ class Memory:
 
 def edition_of(store: Store) -> tuple[Any, ...]:
     """What tells one state of an index from any other."""
-    return store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0]
+    with unreadable(store.folder):
+        return store.manifest["store"], *store.query("SELECT value FROM meta WHERE key = 'edition'")[0]

@@ -199,13 +199,19 @@ def test_what_an_add_writes_hangs_on_what_lies_around_it(tmp_path: Path, monkeyp
 
 
 @pytest.mark.parametrize(
-    "damage", ["term = (SELECT term FROM vocabulary WHERE number = 3)", "number = 1000000"], ids=["twice", "elsewhere"]
+    "damage",
+    [
+        "UPDATE vocabulary SET term = (SELECT term FROM vocabulary WHERE number = 3) WHERE number = 4",
+        "UPDATE vocabulary SET number = 1000000 WHERE number = 4",
+        "DELETE FROM meta WHERE key = 'edition'",
+    ],
+    ids=["a term twice", "a term elsewhere", "no edition"],
 )
-def test_a_vocabulary_that_is_not_whole_is_damage(tmp_path: Path, damage: str) -> None:
+def test_what_is_not_whole_is_damage(tmp_path: Path, damage: str) -> None:
     """A term that stands twice, or under a number that is none, shifts all others: nothing is compared by such a one."""
     engine = Recommender.build(newspaper(8, 4), tmp_path / "index")
     store = Store.open(tmp_path / "index", write=True)
-    store.db.execute(f"UPDATE vocabulary SET {damage} WHERE number = 4")
+    store.db.execute(damage)
     store.close()
     with pytest.raises(IndexUnusableError, match="damaged"):
         engine.related_to(report("draft", "story 3", 1.0))
