@@ -71,7 +71,7 @@ def test_the_commands_of_the_readme_run_as_written(tmp_path: Path) -> None:
         assert done.returncode == 0, f"{text}\n{done.stdout}\n{done.stderr}"
         assert done.stdout
         ran += 1
-    assert ran == 7  # six of shell, one of Python
+    assert ran == 8  # seven of shell, one of Python
     assert len((tmp_path / "lists.tsv").read_text(encoding="utf-8").splitlines()) == len(rows)
 
 
