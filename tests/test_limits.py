@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recommender import Article, Recommender, writing
+from recommender import Article, Recommender, following
 from recommender.cli import app
 from recommender.errors import InvalidArticleError
 from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
@@ -324,7 +324,7 @@ class Clock(datetime):
 @pytest.fixture
 def written_backwards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Recommender:
     """Built on the first day, added to the day before, and added to again on the second day."""
-    monkeypatch.setattr(writing, "datetime", Clock)
+    monkeypatch.setattr(following, "datetime", Clock)
     monkeypatch.setattr(Clock, "shows", FIRST_DAY)
     engine = Recommender.build(NEWSPAPER, tmp_path / "index")
     for story, days in ((0, -1), (1, 1)):
