@@ -57,8 +57,12 @@ running() {
     [ -s "$DIR/run/$1.pid" ] && tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$DIR/run/$1.pid")/cmdline" | grep -qF "$DIR/"
 }
 
-# Whether a process that was just started is alive; it may not have its own command line yet.
-alive() { [ -n "$(tr '\0' ' ' 2>/dev/null <"/proc/$(cat "$DIR/run/$1.pid")/cmdline")" ]; }
+# Whether a process that was just started is alive; it may not have its own command line yet, or for a moment none.
+alive() {
+    case $(cat "/proc/$(cat "$DIR/run/$1.pid")/stat" 2>/dev/null) in
+        "" | *") Z "*) return 1 ;;
+    esac
+}
 
 # start NAME COMMAND...: in a session of its own, so that `stop` can end it with its children, and only those.
 start() {
@@ -152,15 +156,20 @@ own() { [ "$(id -u)" != 0 ] || chown -R nobody: "$DIR/mysql" "$DIR/site" "$DIR/s
 start_database() {
     if running database; then return; fi
     own
-    start database mariadbd --no-defaults --datadir="$DIR/mysql" --socket="$(readlink "$DIR/socket")/db" --skip-networking \
-        --pid-file="$DIR/mysql/pid" --innodb-buffer-pool-size=64M --innodb-log-file-size=16M --innodb-flush-log-at-trx-commit=0 \
-        --performance-schema=OFF --character-set-server=utf8mb4
-    waited=0
-    until [ -S "$DIR/socket/db" ]; do
-        waited=$((waited + 1))
-        alive database && [ $waited -lt 300 ] || { stop database; fail "the database did not start; see $DIR/log/database.log"; }
-        sleep 0.1
+    for _ in 1 2; do
+        start database mariadbd --no-defaults --datadir="$DIR/mysql" --socket="$(readlink "$DIR/socket")/db" --skip-networking \
+            --pid-file="$DIR/mysql/pid" --innodb-buffer-pool-size=64M --innodb-log-file-size=16M --innodb-flush-log-at-trx-commit=0 \
+            --performance-schema=OFF --character-set-server=utf8mb4
+        waited=0
+        while alive database && [ $waited -lt 600 ]; do
+            [ ! -S "$DIR/socket/db" ] || return 0
+            waited=$((waited + 1))
+            sleep 0.1
+        done
+        stop database
     done
+    tail -n 5 "$DIR/log/database.log" >&2
+    fail "the database did not start; see $DIR/log/database.log"
 }
 
 random() { head -c "$1" /dev/urandom | od -An -tx1 | tr -d ' \n'; }
@@ -199,7 +208,7 @@ start_web() {
     waited=0
     until answers; do
         waited=$((waited + 1))
-        alive web && [ $waited -lt 100 ] || { stop web; fail "the web server did not start; see $DIR/log/web.log"; }
+        alive web && [ $waited -lt 600 ] || { stop web; fail "the web server did not start; see $DIR/log/web.log"; }
         sleep 0.1
     done
 }
