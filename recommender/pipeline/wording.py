@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,9 +45,8 @@ class Wording:
         self.vocabulary = vocabulary
         self.n_articles = n_articles
         self.crowding = crowding
-        self.terms = vocabulary.terms()
-        self.is_several_words = vocabulary.is_several_words()
         self.one_moment = one_moment
+        self._spelled: dict[int, _Word] = {}
 
     def worth(self, terms: NDArray[np.integer]) -> NDArray[np.float32]:
         """(n,) in [0, 1]: how much each of n terms tells a reader."""
@@ -53,40 +54,66 @@ class Wording:
         worth = np.where(self.vocabulary.are_names(terms), 1.0, PLAIN_WEIGHT * self.crowding[terms])
         return np.where(common | self.vocabulary.is_number()[terms], 0, worth).astype(np.float32)
 
-    def best(self, terms: NDArray[np.int64], weights: NDArray[np.float32], most: int) -> list[str]:
-        """The heaviest terms, spelled; a word that stands in a chosen name, or is a form of a chosen word, is left out.
-        A part of a longer name among the terms speaks as the whole name.
+    def best(
+        self, lists: NDArray[np.int64], terms: NDArray[np.integer], weights: NDArray[np.float32], n_lists: int, most: int
+    ) -> list[list[str]]:
+        """Of each of `n_lists` lists of terms the heaviest, spelled; a word that stands in a chosen name, or is a form of a
+        chosen word, is left out. A part of a longer name among the terms speaks as the whole name.
 
-        Of equal weights names of several words come first, or `Kim`, `Jong` and `Un` would stand for `Kim Jong Un`.
+        Of n terms are given the list that each is of, and its weight, (n,); terms without weight are left out. Of equal weights
+        names of several words come first, or `Kim`, `Jong` and `Un` would stand for `Kim Jong Un`.
         """
-        order = np.lexsort((~self.is_several_words[terms], -weights))[: 8 * most]
-        order = order[weights[order] > 0]
-        several = self.is_several_words[terms[order]].tolist()
-        names = self.vocabulary.are_names(terms[order]).tolist()
-        plain_enough = (weights[order] >= PLAIN_SHARE * weights[order[:1]]).tolist()
-        spellings = self.vocabulary.spellings
-        words = [
-            spellings.get(term, self.terms[term]) if is_name else self.terms[term]
-            for term, is_name in zip(terms[order].tolist(), names, strict=True)
-        ]
-        whole = [word for word, is_whole in zip(words, several, strict=True) if is_whole]
-        chosen: list[str] = []
-        for word, is_name, is_telling in zip(words, names, plain_enough, strict=True):
-            if len(chosen) == most:
-                break
-            if not is_name and not is_telling:
-                continue
-            spoken = next((name for name in whole if word in name.split()), word)
-            if len(spoken) < SHORTEST_WORD and not spoken.isupper():
-                continue
-            if not any(_says_the_same(spoken, other) for other in chosen):
-                chosen.append(spoken)
-        return chosen
+        heavy = np.flatnonzero(weights > 0)
+        several = self.vocabulary.is_several_words()[terms[heavy]]
+        order = heavy[np.lexsort((~several, -weights[heavy], lists[heavy]))]
+        starts = np.searchsorted(lists[order], np.arange(n_lists))
+        near = np.arange(len(order)) - starts[lists[order]] < 8 * most
+        telling = weights[order] >= PLAIN_SHARE * weights[order[starts[lists[order]]]]
+        is_name = self.vocabulary.are_names(terms[order])
+        kept = np.flatnonzero(near & (telling | is_name))
+        words = [self._word(term, name) for term, name in zip(terms[order[kept]].tolist(), is_name[kept].tolist(), strict=True)]
+        ends = np.searchsorted(lists[order[kept]], np.arange(n_lists + 1)).tolist()
+        return [_chosen(words[begin:end], most) for begin, end in itertools.pairwise(ends)]
+
+    def _word(self, term: int, is_name: bool) -> _Word:
+        word = self._spelled.get(term)
+        if word is None:
+            plain = self.vocabulary.terms()[term]
+            spelled = self.vocabulary.spellings.get(term, plain) if is_name else plain
+            word = self._spelled[term] = _Word(spelled, frozenset(spelled.split()), tuple(spelled.lower().split()))
+        return word
 
 
-def _says_the_same(word: str, other: str) -> bool:
-    one, two = word.lower().split(), other.lower().split()
-    return any(a == b or (min(len(a), len(b)) >= 4 and (a.startswith(b) or b.startswith(a))) for a in one for b in two)
+class _Word(NamedTuple):
+    """A term as a reader would see it."""
+
+    spelled: str
+    words: frozenset[str]
+    small: tuple[str, ...]
+    """Its words in lower case."""
+
+
+def _chosen(words: list[_Word], most: int) -> list[str]:
+    """The first words that say something, each something else."""
+    whole = [word for word in words if len(word.small) > 1]
+    chosen: list[_Word] = []
+    for word in words:
+        if len(chosen) == most:
+            break
+        spoken = next((name for name in whole if word.spelled in name.words), word)
+        if len(spoken.spelled) < SHORTEST_WORD and not spoken.spelled.isupper():
+            continue
+        if not any(_says_the_same(spoken.small, other.small) for other in chosen):
+            chosen.append(spoken)
+    return [word.spelled for word in chosen]
+
+
+def _says_the_same(one: tuple[str, ...], two: tuple[str, ...]) -> bool:
+    for a in one:
+        for b in two:
+            if a == b or (a[:4] == b[:4] and min(len(a), len(b)) >= 4 and (a.startswith(b) or b.startswith(a))):
+                return True
+    return False
 
 
 def reasons_of(
@@ -97,16 +124,16 @@ def reasons_of(
     First the terms that bring most of the cosine, names before other words, then the time between the two.
     """
     shared = one.multiply(two).tocsr()
-    found = []
-    for number in range(shared.shape[0]):
-        begin, end = shared.indptr[number], shared.indptr[number + 1]
-        terms, products = shared.indices[begin:end], shared.data[begin:end]
-        telling = products >= SMALLEST_SHARE * products.sum()
-        weights = np.where(telling, products * wording.worth(terms), 0).astype(np.float32)
-        words = wording.best(terms.astype(np.int64), weights, MOST_REASONS)
-        apart = float(days_apart[number])
-        found.append((*words, *(() if wording.one_moment and apart < 1 else time_between(apart))))
-    return found
+    pairs = np.repeat(np.arange(shared.shape[0]), np.diff(shared.indptr))
+    cosines = np.bincount(pairs, shared.data, minlength=shared.shape[0])
+    telling = np.flatnonzero(shared.data >= SMALLEST_SHARE * cosines[pairs])
+    terms = shared.indices[telling]
+    weights = shared.data[telling] * wording.worth(terms)
+    words = wording.best(pairs[telling], terms, weights, shared.shape[0], MOST_REASONS)
+    return [
+        (*best, *(() if wording.one_moment and apart < 1 else time_between(apart)))
+        for best, apart in zip(words, days_apart.tolist(), strict=True)
+    ]
 
 
 def time_between(days: float) -> tuple[str, ...]:
@@ -134,17 +161,20 @@ def keywords_of(
     and A is the mean number of words of an article, so that the keywords of a thread do not hang on which other threads there
     are. A term counts only where at least two articles, and a third of the group, hold it.
     """
+    if not groups:
+        return []
+    sizes = np.array([len(group) for group in groups], np.int64)
+    members = counts[np.concatenate([np.asarray(group, np.int64) for group in groups])]
+    group_of = np.repeat(np.repeat(np.arange(len(groups)), sizes), np.diff(members.indptr))
+    codes, place = np.unique(group_of << 32 | members.indices, return_inverse=True)
+    lists, terms = codes >> 32, codes & 0xFFFFFFFF
+    often = np.bincount(place, members.data, minlength=len(codes))
+    enough = np.bincount(place, minlength=len(codes)) >= np.maximum(2, sizes / 3)[lists]
     mean_words = occurrences.sum() / max(1, wording.n_articles)
-    keywords = []
-    for group in groups:
-        members = counts[np.asarray(group)]
-        terms, place = np.unique(members.indices, return_inverse=True)
-        often = np.bincount(place, members.data, minlength=len(terms))
-        enough = np.bincount(place, minlength=len(terms)) >= max(2, len(group) / 3)
-        rarity = np.log1p(mean_words / np.maximum(occurrences[terms], 1))
-        weights = np.where(enough, often / often.sum() * rarity * wording.worth(terms), 0)
-        keywords.append(tuple(wording.best(terms.astype(np.int64), weights.astype(np.float32), MOST_KEYWORDS)))
-    return keywords
+    rarity = np.log1p(mean_words / np.maximum(occurrences[terms], 1))
+    share = often / np.bincount(lists, often, minlength=len(groups))[lists]
+    weights = np.where(enough, share * rarity * wording.worth(terms), 0).astype(np.float32)
+    return [tuple(words) for words in wording.best(lists, terms, weights, len(groups), MOST_KEYWORDS)]
 
 
 def most_central(texts: sparse.csr_matrix, members: Sequence[int], titles: Sequence[str]) -> int:
