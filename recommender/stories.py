@@ -119,16 +119,13 @@ def _replace(
     next_number = int(store.query("SELECT coalesce(max(number), 0) + 1 FROM threads")[0][0])
     changed = [number for number, kept in enumerate(same) if not kept]
     keywords = _keywords(archive, [groups[number] for number in changed])
+    leads = _leads(texts, before, [groups[number] for number in changed], [thread_ids[number] for number in changed])
     after = {place: number if place in kept_places else 0 for place, number in before.threads.items()}
-    for group_number, words in zip(changed, keywords, strict=True):
+    for group_number, words, lead in zip(changed, keywords, leads, strict=True):
         group, thread_id = groups[group_number], thread_ids[group_number]
         thread = numbers.get(thread_id)
         if thread is None:
             thread, next_number = next_number, next_number + 1
-        members = {before.ids[place]: place for place in group.tolist()}
-        lead = members.get(before.leads.get(thread_id, ""))  # a thread keeps the headline that it was shown under
-        if lead is None:
-            lead = int(group[most_central(texts(group), range(len(group)), [before.titles[place] for place in group.tolist()])])
         lead_row = int(archive.rows[lead])
         labels[thread_id] = ruling.label_of(group.tolist()) or label_of(*texts_of(db, lead_row))
         dated = archive.days[group][~np.isnan(archive.days[group])] * 86_400
@@ -170,6 +167,22 @@ def _keywords(archive: Archive, groups: list[NDArray[np.int64]]) -> list[tuple[s
     members = np.split(places, np.cumsum([len(group) for group in groups])[:-1])
     counts = archive.counts_of(here).text
     return keywords_of(wording_of(archive), counts, [group.tolist() for group in members], archive.occurrences)
+
+
+def _leads(texts: Texts, before: _Before, groups: list[NDArray[np.int64]], thread_ids: list[str]) -> list[int]:
+    """Of each group the place of the article whose headline stands for it: the one that the thread was shown under while it is
+    there, else the most central one."""
+    known: list[int | None] = []
+    for group, thread_id in zip(groups, thread_ids, strict=True):
+        shown = before.leads.get(thread_id)
+        known.append(next((place for place in group.tolist() if before.ids[place] == shown), None))
+    without = [group for group, lead in zip(groups, known, strict=True) if lead is None]
+    if without:
+        members = np.concatenate(without)
+        titled = np.array([bool(before.titles[place]) for place in members.tolist()], np.bool_)
+        numbers = np.repeat(np.arange(len(without)), [len(group) for group in without])
+        found = iter(members[most_central(texts(members), numbers, titled)].tolist())
+    return [next(found) if lead is None else lead for lead in known]
 
 
 def _in_order(group: NDArray[np.int64], archive: Archive) -> NDArray[np.int64]:

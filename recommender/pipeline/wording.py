@@ -177,14 +177,25 @@ def keywords_of(
     return [tuple(words) for words in wording.best(lists, terms, weights, len(groups), MOST_KEYWORDS)]
 
 
-def most_central(texts: sparse.csr_matrix, members: Sequence[int], titles: Sequence[str]) -> int:
-    """The member, of rows of `texts` with these titles, whose text is most like all of its thread's; one with a title before one
-    without, the older in doubt."""
-    rows = texts[np.asarray(members)]
-    whole = sparse.csr_matrix(rows.sum(axis=0))
-    closeness = np.asarray((rows @ whole.T).todense()).ravel()
-    titled = np.array([bool(title) for title in titles])
-    return int(members[int(np.argmax(closeness + 1e3 * titled))])
+def most_central(texts: sparse.csr_matrix, groups: NDArray[np.int64], titled: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """(n_groups,) of each group the row whose text is most like all of its group; one with a title before one without, the
+    higher in doubt.
+
+    `texts` (n, n_terms) are unit rows of TF-IDF, `groups` (n,) says which group each is of, 0, 1, 2, …, rising.
+    """
+    n_groups = int(groups[-1]) + 1 if len(groups) else 0
+    members = sparse.csr_matrix((np.ones(len(groups), np.float32), (groups, np.arange(len(groups)))), (n_groups, len(groups)))
+    closeness = np.zeros(len(groups))
+    for rows in np.array_split(np.arange(len(groups)), 1 + len(groups) // BLOCK):
+        first, last = (int(groups[rows[0]]), int(groups[rows[-1]])) if len(rows) else (0, -1)
+        whole = members[first : last + 1] @ texts
+        closeness[rows] = np.asarray(texts[rows].multiply(whole[groups[rows] - first]).sum(axis=1)).ravel()
+    order = np.lexsort((np.arange(len(groups)), -closeness, ~titled, groups))
+    return order[np.searchsorted(groups, np.arange(n_groups))]
+
+
+BLOCK = 5_000
+"""Articles whose nearness to their group is found at once; bounds the memory."""
 
 
 def label_of(title: str, text: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import pytest
@@ -46,6 +47,14 @@ def worded(vocabulary: Vocabulary, n_articles: int) -> Wording:
 def rows_of(counts: TermCounts, vocabulary: Vocabulary) -> sparse.csr_matrix:
     """Unit rows of TF-IDF."""
     return unit_rows(damped(counts.text, idf_of(vocabulary.document_frequency, len(counts))))
+
+
+def central(rows: sparse.csr_matrix, groups: list[list[int]], untitled: Sequence[int] = ()) -> list[int]:
+    """The central article of each group."""
+    members = np.array([member for group in groups for member in group], np.int64)
+    numbers = np.repeat(np.arange(len(groups)), [len(group) for group in groups])
+    found: list[int] = members[most_central(rows[members], numbers, ~np.isin(members, untitled))].tolist()
+    return found
 
 
 def reasons(one: str, two: str, days: float = math.nan) -> tuple[str, ...]:
@@ -185,17 +194,24 @@ def test_the_central_article_is_the_one_most_like_all() -> None:
     """The member that shares with every other one leads the thread, wherever it stands in it."""
     counts, vocabulary = counted("quake north", "quake north south", "quake south", *STRANGERS)
     rows = rows_of(counts, vocabulary)
-    assert most_central(rows, [0, 1, 2], ["a title"] * 3) == 1
-    assert most_central(rows, [2, 1, 0], ["a title"] * 3) == 1
+    assert central(rows, [[0, 1, 2]]) == [1]
+    assert central(rows, [[2, 1, 0]]) == [1]
+
+
+def test_each_group_has_its_own_central_article() -> None:
+    """As many as there are groups, and those of one are not measured by another's."""
+    counts, vocabulary = counted("quake north", "quake north south", "quake south", "flood", "flood dam", "dam", *STRANGERS)
+    assert central(rows_of(counts, vocabulary), [[0, 1, 2], [5, 4, 3], [0, 5, 1]]) == [1, 4, 0]
+    assert central(rows_of(counts, vocabulary), []) == []
 
 
 def test_a_thread_is_led_by_an_article_with_a_title() -> None:
     """A headline is the label; an article without one leads only a thread without any. In doubt the first leads."""
     counts, vocabulary = counted("quake north", "quake north south", "quake south", "quake south", *STRANGERS)
     rows = rows_of(counts, vocabulary)
-    assert most_central(rows, [0, 1, 2], ["a title", "", ""]) == 0
-    assert most_central(rows, [0, 1, 2], ["", "", ""]) == 1
-    assert most_central(rows, [2, 3], ["a title", "another"]) == 2
+    assert central(rows, [[0, 1, 2]], untitled=[1, 2]) == [0]
+    assert central(rows, [[0, 1, 2]], untitled=[0, 1, 2]) == [1]
+    assert central(rows, [[2, 3]]) == [2]
 
 
 @pytest.mark.parametrize(
