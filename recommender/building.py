@@ -21,11 +21,12 @@ from recommender.links import Links, joined, worth_keeping
 from recommender.loading import weights_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
-from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary
 from recommender.records import (
     NOTHING,
     Former,

@@ -13,11 +13,11 @@ from recommender.links import Links, linked
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import reading, rounded
 from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
 from recommender.pipeline.scoring import score
-from recommender.pipeline.terms import count_terms
 from recommender.pipeline.wording import reasons_of
 from recommender.rulebook import ruling_in
 from recommender.store import Store

@@ -21,9 +21,10 @@ from recommender.links import joined, worth_keeping
 from recommender.loading import load
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LSA, rounded
 from recommender.pipeline.scoring import Weights
-from recommender.pipeline.terms import count_terms, rows_of
+from recommender.pipeline.terms import rows_of
 from recommender.pipeline.wording import label_of
 from recommender.records import (
     NOTHING,

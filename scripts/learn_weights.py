@@ -27,6 +27,7 @@ from recommender.evaluation import bcubed, ndcg_at_k
 from recommender.pipeline.articles import article_from_row
 from recommender.pipeline.candidates import Pairs, unique_pairs
 from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LsaEncoder, rounded
 from recommender.pipeline.evidence import Evidence, background_of, evidence_of
 from recommender.pipeline.index import VectorIndex
@@ -36,7 +37,7 @@ from recommender.pipeline.scoring import DEFAULT as MERIT
 from recommender.pipeline.scoring import FEATURES as COLUMNS
 from recommender.pipeline.scoring import Weights as Known
 from recommender.pipeline.scoring import merit, score, shipped_weights
-from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary
 
 SETS = ("gva", "ecbplus", "fnc1", "og2021", "uci", "wikinews")
 WEIGHTS = Path(__file__).parents[1] / "recommender/pipeline/weights.json"

@@ -17,8 +17,9 @@ from recommender import Article, Recommender, following
 from recommender.cli import app
 from recommender.errors import InvalidArticleError
 from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.rules import Rule
-from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary
 from recommender.records import articles_of
 from recommender.store import Store
 from tests.archives import FIRST_DAY, newspaper, report, word

@@ -11,6 +11,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from recommender.errors import EncoderError
 from recommender.pipeline import embedding
 from recommender.pipeline.content import Content
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import (
     ARTICLES_PER_DIMENSION,
     DIMENSIONS,
@@ -23,7 +24,7 @@ from recommender.pipeline.embedding import (
     rounded,
     state_of,
 )
-from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms
+from recommender.pipeline.terms import TermCounts, Vocabulary
 
 
 def archive(n: int, *, seed: int = 0, topics: int = 8, words: int = 40) -> list[str]:

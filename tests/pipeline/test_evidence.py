@@ -16,8 +16,9 @@ from sklearn.metrics.pairwise import cosine_similarity
 
 from recommender.pipeline import evidence as module
 from recommender.pipeline.content import Content
+from recommender.pipeline.counting import count_terms
 from recommender.pipeline.evidence import Background, Evidence, Views, background_of, crowding_of, evidence_of, views_of
-from recommender.pipeline.terms import Vocabulary, count_terms
+from recommender.pipeline.terms import Vocabulary
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi") for b in ("re", "sa", "to") for c in ("vi", "zu")]
 PHRASE = st.lists(st.sampled_from(WORDS), max_size=12).map(" ".join)

@@ -13,18 +13,8 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from recommender.pipeline.content import Content
-from recommender.pipeline.terms import (
-    MAX_TERMS_OF_ARTICLE,
-    STOP_WORDS,
-    TermCounts,
-    Vocabulary,
-    count_terms,
-    damped,
-    idf_of,
-    is_title_case,
-    names_in,
-    unit_rows,
-)
+from recommender.pipeline.counting import MAX_TERMS_OF_ARTICLE, STOP_WORDS, count_terms, is_title_case, names_in
+from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi", "nu") for b in ("re", "sa", "to") for c in ("vi", "zu")]
 DOCUMENTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map(" ".join), min_size=1, max_size=12)

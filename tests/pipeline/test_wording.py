@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.pipeline.content import Content
-from recommender.pipeline.terms import TermCounts, Vocabulary, count_terms, damped, idf_of, unit_rows
+from recommender.pipeline.counting import count_terms
+from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
 from recommender.pipeline.wording import (
     LABEL_LENGTH,
     MOST_KEYWORDS,
