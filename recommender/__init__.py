@@ -34,6 +34,7 @@ The way of the data, which is the way of the imports:
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
+    parallel.py                 pieces of work, one after another, on all cores
     growing.py                  arrays that grow at their end
     links.py                    links between articles as arrays
     graph.py                    all links of an archive, and who is in a thread with whom

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.growing import Growing, GrowingRows
-from recommender.links import Links, linked
+from recommender.links import Links, joined, linked
+from recommender.parallel import in_order
 from recommender.pipeline.candidates import (
     DENSE,
     LEXICAL,
@@ -21,7 +22,7 @@ from recommender.pipeline.candidates import (
     unique_pairs,
 )
 from recommender.pipeline.content import Boilerplate
-from recommender.pipeline.embedding import Encoder
+from recommender.pipeline.embedding import Encoder, Progress
 from recommender.pipeline.evidence import (
     LEAST_CROWDING,
     MOST_DATES,
@@ -38,7 +39,15 @@ from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows
 from recommender.pipeline.wording import Wording
 
 BLOCK = 2_000
-"""Articles that are compared at once; bounds the memory of a build."""
+"""Articles whose neighbours are asked for at once; bounds the memory of a build."""
+
+PAIRS = 100_000
+"""Pairs that are compared at once; bounds it too."""
+
+
+def unseen(done: int, total: int) -> None:
+    """Progress that nobody looks at."""
+
 
 
 class Archive:
@@ -137,28 +146,43 @@ class Archive:
         counts = self._counts["text"].take(places, len(self.vocabulary))
         return unit_rows(weighed(counts, idf_of(self.vocabulary.document_frequency[counts.indices], len(self))))
 
-    def nominated(self, places: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Pairs]]:
-        """(articles done, the pairs with them worth a look), a block of these after another; each pair once a block.
-
-        `views` are those of all articles: for much of an archive at once.
-        """
+    def nominated(self, places: NDArray[np.int64], views: Views, progress: Progress = unseen) -> Pairs:
+        """The pairs with these articles that are worth a look, each once; `views` are those of all articles: for much of an
+        archive at once. `progress` is told how many of how many articles have been asked."""
         text = heaviest_terms(views.text, self.vocabulary.document_frequency)
         lead = heaviest_terms(views.lead, self._in_leads.values)
-        for start in range(0, len(places), BLOCK):
-            part = places[start : start + BLOCK]
+        by_text, by_lead = text.T.tocsr(), lead.T.tocsr()
+
+        def nominate(part: NDArray[np.int64]) -> Pairs:
             found = [
                 self._nearest(views.vectors[part]),
-                most_alike(text[part], text, LEXICAL + 1),
-                most_alike(lead[part], lead, LEXICAL_LEAD + 1),
+                most_alike(text[part], by_text, LEXICAL + 1),
+                most_alike(lead[part], by_lead, LEXICAL_LEAD + 1),
             ]
             queries, others = (np.concatenate([side[number] for side in found]) for number in (0, 1))
-            yield start + len(part), unique_pairs(part[queries], others)
+            return unique_pairs(part[queries], others)
 
-    def compare(self, places: NDArray[np.int64], views: Views) -> Iterator[tuple[int, Links]]:
-        """(articles done, their links), a block of these articles after another, each against the whole archive."""
-        for done, pairs in self.nominated(places, views):
-            evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
-            yield done, linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
+        parts = []
+        for done, part in zip(_ends(len(places)), in_order(nominate, _blocks(places)), strict=True):
+            parts.append(part)
+            progress(done, len(places))
+        return unique_pairs(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+
+    def compare(self, pairs: Pairs, views: Views, progress: Progress = unseen) -> Links:
+        """What the evidence says of these pairs, which are rising; those of no use are left out. `views` as in `nominated`,
+        `progress` is told how many of how many pairs have been compared."""
+
+        def link(part: slice) -> Links:
+            left, right = pairs.left[part], pairs.right[part]
+            evidence = evidence_of(views, left, views, right, self.background)
+            return linked(Pairs(left, right), evidence, self.weights, (views.words[left], views.words[right]))
+
+        total = len(pairs.left)
+        parts = []
+        for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
+            parts.append(part)
+            progress(done, total)
+        return joined(parts)
 
     def candidates(self, query: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""
@@ -174,16 +198,16 @@ class Archive:
         return np.concatenate([queries for queries, _ in found]), np.concatenate([places for _, places in found])
 
     def compare_few(self, places: NDArray[np.int64]) -> Iterator[tuple[int, Links]]:
-        """The same as `compare`, at a cost that follows from the articles given and hardly from the archive."""
-        for start in range(0, len(places), BLOCK):
-            part = places[start : start + BLOCK]
+        """(articles done, the links of these articles with all others), a block after another, at a cost that follows from the
+        articles given and hardly from the archive."""
+        for done, part in zip(_ends(len(places)), _blocks(places), strict=True):
             queries, found = self.candidates(self.views(part))
             pairs = unique_pairs(part[queries], found)
             here, sides = np.unique(np.concatenate(pairs), return_inverse=True)
             views = self.views(here)
             left, right = np.split(sides, 2)
             evidence = evidence_of(views, left, views, right, self.background)
-            yield start + len(part), linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
+            yield done, linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
 
     def _nearest(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         nearest = self.index.search(vectors, DENSE + 1).rows
@@ -313,6 +337,19 @@ class _Lookup:
 STALE = 0.1
 """Share of its articles by which an archive may grow or shrink before the weights of the search by terms, which is there to
 nominate and not to judge, are computed anew."""
+
+
+def _blocks(places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
+    return [places[start : start + BLOCK] for start in range(0, len(places), BLOCK)]
+
+
+def _slices(n_pairs: int) -> list[slice]:
+    return [slice(start, start + PAIRS) for start in range(0, max(n_pairs, 1), PAIRS)]
+
+
+def _ends(total: int, block: int = BLOCK) -> list[int]:
+    """How much is done after each block."""
+    return [min(total, start + block) for start in range(0, max(total, 1), block)]
 
 
 def wording_of(archive: Archive) -> Wording:

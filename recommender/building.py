@@ -7,17 +7,17 @@ import json
 import sqlite3
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from recommender.archive import Archive, days_of
 from recommender.errors import RecommenderError
 from recommender.folder import MANIFEST, read_manifest
 from recommender.following import Change, follow, keep_cache
 from recommender.graph import Graph
-from recommender.links import Links, joined, worth_keeping
+from recommender.links import Links, worth_keeping
 from recommender.loading import weights_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
@@ -102,7 +102,7 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
         write_history(store.db, previous)
         views = archive.views()
-        graph = Graph(len(archive), compared(archive, views, everything, options))
+        graph = Graph(len(archive), compared(archive, views, options))
         change = Change(touched=everything, stirred=everything)
         follow(store, archive, graph, lambda places: views.text[places], change, previous, options)
         keep_cache(store, archive, archive.rows)
@@ -178,13 +178,10 @@ def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive
     )  # fmt: skip
 
 
-def compared(archive: Archive, views: Views, positions: NDArray[np.int64], options: WriteOptions) -> Links:
-    """The links worth keeping of articles at these places with all others, of which there are `views`."""
-    parts = []
-    for done, part in archive.compare(positions, views):
-        parts.append(part)
-        options.stage("comparing", done, len(positions))
-    return worth_keeping(joined(parts), len(archive))
+def compared(archive: Archive, views: Views, options: WriteOptions) -> Links:
+    """The links worth keeping between all articles, of which there are `views`."""
+    pairs = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
+    return worth_keeping(archive.compare(pairs, views, partial(options.stage, "comparing")), len(archive))
 
 
 def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:

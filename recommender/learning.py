@@ -67,9 +67,8 @@ def _candidates(archive: Archive, views: Views, places: NDArray[np.int64]) -> Pa
     """The candidate pairs among some articles, as numbers of these."""
     number = np.full(len(archive), -1, np.int64)
     number[places] = np.arange(len(places))
-    found = [pairs for _, pairs in archive.nominated(places, views)]
-    left, right = (number[np.concatenate(side)] for side in zip(*found, strict=True))
-    return unique_pairs(left, right)
+    found = archive.nominated(places, views)
+    return unique_pairs(number[found.left], number[found.right])
 
 
 def _parts(n_articles: int, pairs: Pairs) -> NDArray[np.int64]:

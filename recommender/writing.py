@@ -124,7 +124,7 @@ def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
         write_weights(store, weights)
         everything = np.arange(len(archive))
         views = archive.views()
-        graph = Graph(len(archive), compared(archive, views, everything, options))
+        graph = Graph(len(archive), compared(archive, views, options))
         graph.enter_threads(dict(enumerate(stored_threads(store, archive).tolist())))
         change = Change(touched=everything, stirred=everything, again=True)
         store.db.execute("DELETE FROM links")

@@ -65,15 +65,15 @@ def heaviest_terms(
     return sparse.csr_matrix((weights.data[kept], (rows[kept], weights.indices[kept])), shape=weights.shape)
 
 
-def most_alike(queries: sparse.csr_matrix, archive: sparse.csr_matrix, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """(query, position) of the k rows of the archive with the largest inner product, rows that share nothing left out.
+def most_alike(queries: sparse.csr_matrix, by_term: sparse.csr_matrix, k: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """(query, position) of the k rows of an archive with the largest inner product, rows that share nothing left out; the archive
+    is given `by_term`, (n_terms, rows).
 
     Ties go to the lower position.
     """
-    columns = archive.T.tocsr()
     found_queries, found_rows = [], []
     for start in range(0, queries.shape[0], BLOCK):
-        products = (queries[start : start + BLOCK] @ columns).tocsr()
+        products = (queries[start : start + BLOCK] @ by_term).tocsr()
         for number in range(products.shape[0]):
             begin, end = products.indptr[number], products.indptr[number + 1]
             rows, values = products.indices[begin:end], products.data[begin:end]

@@ -41,7 +41,7 @@ def test_pairs_of_large_archives_do_not_collide() -> None:
 def test_most_alike_is_the_top_of_the_full_product(seed: int, n: int, k: int) -> None:
     """Each query gets its k largest products, ties to the lower position, and never a row that shares nothing with it."""
     archive, queries = weighed(seed, n), weighed(seed + 1, 7)
-    found_queries, found = most_alike(sparse.csr_matrix(queries), sparse.csr_matrix(archive), k)
+    found_queries, found = most_alike(sparse.csr_matrix(queries), sparse.csr_matrix(archive.T), k)
     products = queries @ archive.T
     for query in range(7):
         order = [row for row in np.argsort(-products[query], kind="stable").tolist() if products[query, row] > 0][:k]
@@ -52,14 +52,14 @@ def test_blocks_change_nothing() -> None:
     """Queries beyond one block are numbered on."""
     archive = sparse.csr_matrix(weighed(0, 30))
     queries = sparse.csr_matrix(np.tile(weighed(1, 5), (candidates.BLOCK // 5 + 2, 1)))
-    asked, found = most_alike(queries, archive, 3)
+    asked, found = most_alike(queries, archive.T.tocsr(), 3)
     by_query = [sorted(found[asked == query].tolist()) for query in range(queries.shape[0])]
     assert by_query == by_query[:5] * (candidates.BLOCK // 5 + 2)
 
 
 def test_no_queries_no_rows() -> None:
     """Nothing asked, nothing found."""
-    asked, found = most_alike(sparse.csr_matrix(np.zeros((0, 30), np.float32)), sparse.csr_matrix(weighed(0, 3)), 3)
+    asked, found = most_alike(sparse.csr_matrix(np.zeros((0, 30), np.float32)), sparse.csr_matrix(weighed(0, 3).T), 3)
     assert (len(asked), len(found)) == (0, 0)
 
 
@@ -96,7 +96,7 @@ def test_postings_find_what_the_full_product_finds_whatever_came_and_went(seed: 
             terms = np.flatnonzero(held[row]).astype(np.int32)
             postings.add(row, terms, held[row, terms])
     queries = sparse.csr_matrix(weighed(seed + 99, 3))
-    asked, found = most_alike(queries, sparse.csr_matrix(held), k)
+    asked, found = most_alike(queries, sparse.csr_matrix(held.T), k)
     for number in range(3):
         here = slice(queries.indptr[number], queries.indptr[number + 1])
         of_one = postings.most_alike(queries.indices[here], queries.data[here], k, len(held))
