@@ -190,7 +190,7 @@ def most_central(texts: sparse.csr_matrix, groups: NDArray[np.int64], titled: ND
         first, last = (int(groups[rows[0]]), int(groups[rows[-1]])) if len(rows) else (0, -1)
         whole = members[first : last + 1] @ texts
         closeness[rows] = np.asarray(texts[rows].multiply(whole[groups[rows] - first]).sum(axis=1)).ravel()
-    order = np.lexsort((np.arange(len(groups)), -closeness, ~titled, groups))
+    order = np.lexsort((np.arange(len(groups)), -np.round(closeness, 5), ~titled, groups))  # two are as near to each other
     return order[np.searchsorted(groups, np.arange(n_groups))]
 
 
