@@ -114,7 +114,8 @@ def _replace(
     kept_places = {place for group, kept in zip(groups, same, strict=True) if kept for place in group.tolist()}
     left = [(int(archive.rows[place]),) for place in before.ids if place not in kept_places]
     db.executemany("UPDATE articles SET thread = NULL, position = NULL WHERE row = ?", left)
-    gone = [(number,) for number, thread_id in before.id_of.items() if thread_id not in set(thread_ids)]
+    go_on = set(thread_ids)
+    gone = [(number,) for number, thread_id in before.id_of.items() if thread_id not in go_on]
     db.executemany("DELETE FROM threads WHERE number = ?", gone)
     next_number = int(store.query("SELECT coalesce(max(number), 0) + 1 FROM threads")[0][0])
     changed = [number for number, kept in enumerate(same) if not kept]

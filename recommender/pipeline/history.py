@@ -49,8 +49,8 @@ def changes_between(before: Threads, after: Threads) -> list[Change]:
             moved.setdefault(thread, {}).setdefault(former, set()).add(article)
     found: list[Change] = []
     for thread in sorted({*before.labels, *now}):
-        came = now.get(thread, set()) - before.of.keys()
-        went = was.get(thread, set()) - after.of.keys()
+        came = {article for article in now.get(thread, ()) if article not in before.of}
+        went = {article for article in was.get(thread, ()) if article not in after.of}
         split = {former: articles for former, articles in moved.get(thread, {}).items() if heirs.get(former) != thread}
         found += [_change("split", thread, split[former], former) for former in sorted(split)]
         if thread not in before.labels and not split:
