@@ -7,7 +7,9 @@ The way of the data, which is the way of the imports:
     pipeline/reading.py      1  rows -> articles, with what is wrong    one error for all invalid rows
     sources/wxr.py           1  a WordPress export -> rows              published posts, as a stream
     sources/feeds.py         1  RSS, Atom, JSON Feed -> rows
-    sources/pages.py         1  saved pages -> rows                     JSON-LD, Open Graph, trafilatura for the text
+    sources/pagefields.py    1  a page -> its fields             JSON-LD, Open Graph, marks of themes
+    sources/pagetext.py      1  a page -> its text               trafilatura, without what stands around it
+    sources/pages.py         1  both -> a row
     sources/markdown.py      1  Markdown with front matter -> rows
     sources/folders.py       1  folders of pages or Markdown -> rows
     sources/opening.py       1  any source -> rows, articles            what it holds is recognised and said

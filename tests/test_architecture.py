@@ -33,7 +33,7 @@ DOORS = {
     "filelock": {"writer.py", "syncing.py", "web/exporting.py"},
     "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
-    "trafilatura": {"sources/pages.py"},
+    "trafilatura": {"sources/pagetext.py"},
     "yaml": {"sources/markdown.py"},
     "markdown_it": {"sources/markdown.py"},
     "httpcore2": {"sources/http.py"},
