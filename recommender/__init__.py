@@ -27,6 +27,9 @@ The way of the data, which is the way of the imports:
     pipeline/history.py      7  threads before and after -> what happened to them
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
+    sources/urls.py             addresses as they are asked for
+    sources/limits.py           no more of an answer than was bargained for
+    sources/connections.py      where a connection may lead, and until when
     sources/http.py             addresses of one site -> what stands there, fetched with manners
     sources/wordpress.py        a WordPress site -> rows                REST API
     sources/sitemaps.py         sitemaps, lists of addresses -> pages

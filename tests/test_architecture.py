@@ -36,7 +36,7 @@ DOORS = {
     "trafilatura": {"sources/pagetext.py"},
     "yaml": {"sources/markdown.py"},
     "markdown_it": {"sources/markdown.py"},
-    "httpcore2": {"sources/http.py"},
+    "httpcore2": {"sources/http.py", "sources/connections.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
     "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},

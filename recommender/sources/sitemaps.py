@@ -10,7 +10,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from recommender.errors import FetchError
-from recommender.sources.http import Answer, Client, unpacked
+from recommender.sources.http import Answer, Client
+from recommender.sources.limits import unpacked
 
 MOST_SITEMAPS = 1_000
 """Sitemaps that one index may lead to; an index holds up to 50,000, a news site has one a month."""

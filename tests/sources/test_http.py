@@ -16,7 +16,8 @@ import pytest
 
 from recommender import __version__
 from recommender.errors import FetchError
-from recommender.sources.http import Client, Manners, is_public
+from recommender.sources.connections import is_public
+from recommender.sources.http import Client, Manners
 from tests.sources.site import Request, Site
 
 QUICK = Manners(rate=10_000, retries=2, first_wait=0.001, read_seconds=0.2, total_seconds=0.25)
@@ -229,7 +230,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
         named = names.get(host.replace(".", "_"))
         return real(host if named is None else named, port, *rest, **options)
 
-    monkeypatch.setattr("recommender.sources.http.socket.getaddrinfo", found)
+    monkeypatch.setattr("recommender.sources.connections.socket.getaddrinfo", found)
 
 
 def test_a_name_that_leads_into_a_private_network_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
