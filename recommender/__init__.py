@@ -34,6 +34,8 @@ The way of the data, which is the way of the imports:
     sources/wordpress.py        a WordPress site -> rows                REST API
     sources/sitemaps.py         sitemaps, lists of addresses -> pages
     sources/addresses.py        an address -> which of them it is, and its rows
+    sources/known.py            what is kept of a source between one sync and the next
+    sources/changes.py          both -> what is new, changed or gone there
     errors.py                   what is refused, and what to do next
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
