@@ -16,10 +16,10 @@ from pathlib import Path
 
 from recommender.engine import Recommender
 from recommender.errors import TooManyRemovalsError, UnreadableSourceError
-from recommender.folder import MANIFEST
+from recommender.folder import MANIFEST, read_manifest
 from recommender.pipeline.articles import Article
 from recommender.sources.addresses import plain_address
-from recommender.sources.changes import Inquiry, News, changes_at
+from recommender.sources.changes import Inquiry, changes_at
 from recommender.sources.http import Client, Manners
 from recommender.sources.known import State, sole_sync
 from recommender.store import Store
@@ -30,10 +30,12 @@ LARGEST_SHARE_GONE = 1 / 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SyncOptions:
-    """How to sync; nothing of it changes what an article becomes."""
+    """How to sync."""
 
     manners: Manners = field(default_factory=Manners)
     allow_removals: bool = False
+    model: str | None = None
+    """As of `Recommender.build`, where there is no index yet; None for lsa. An index that is there keeps its own."""
     device: str | None = None
     notice: Callable[[str], None] = lambda message: None
     progress: Callable[[str, int, int], None] = lambda stage, done, total: None
@@ -56,7 +58,8 @@ class Synced:
         """The summary line."""
         counts = f"added {self.added:,}, updated {self.updated:,}, unchanged {self.unchanged:,}, removed {self.removed:,}"
         left = f", left out {self.left_out:,}" if self.left_out else ""
-        return f"{counts}{left}, {self.requests:,} requests, {self.seconds:.1f} s"
+        requests = f"{self.requests:,} request{'' if self.requests == 1 else 's'}"
+        return f"{counts}{left}, {requests}, {self.seconds:.1f} s"
 
 
 def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synced:
@@ -67,12 +70,15 @@ def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synce
     options = options or SyncOptions()
     started = time.monotonic()
     key = plain_address(source).rstrip("/")
+    _say_model(folder, options)
     with sole_sync(folder), Client(plain_address(source), options.manners) as client:
         state = State.read(folder)
         known = state.known_of(key)
         inquiry = Inquiry(client=client, known=known, now=datetime.now(UTC), notice=options.notice, progress=options.progress)
         news, after = changes_at(source, inquiry)
-        _say_left_out(news, options)
+        if news.faults:
+            first = "; the first" if len(news.faults) > 1 else ""
+            options.notice(f"{key}: {len(news.faults):,} left out{first}: {news.faults[0]}")
         state.refuse_ids_of_others(key, news.seen())
         state.write(key, replace(known, ids=known.ids | after.ids))
         done = _written(news.articles, folder, options, key)
@@ -90,9 +96,11 @@ def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synce
         return replace(done, removed=removed, left_out=len(news.faults), requests=client.requests, seconds=seconds)
 
 
-def _say_left_out(news: News, options: SyncOptions) -> None:
-    if news.faults:
-        options.notice(f"{len(news.faults):,} left out; the first: {news.faults[0]}")
+def _say_model(folder: Path, options: SyncOptions) -> None:
+    own = read_manifest(folder).get("model") if (folder / MANIFEST).exists() else options.model
+    if options.model not in (None, own):
+        why = f"this index was made with the model {own} and keeps it, so --model {options.model} is not used"
+        options.notice(f"{folder}: {why}; `recommender rebuild --model {options.model}` changes it")
 
 
 def _written(articles: Sequence[Article], folder: Path, options: SyncOptions, key: str) -> Synced:
@@ -105,7 +113,14 @@ def _written(articles: Sequence[Article], folder: Path, options: SyncOptions, ke
         return Synced(added=done.added, updated=done.updated, unchanged=done.unchanged)
     if not articles:
         raise UnreadableSourceError(key, "it has no articles", "check the address; no index was made")
-    built = Recommender.build(articles, folder, device=options.device, notice=options.notice, progress=options.progress)
+    built = Recommender.build(
+        articles,
+        folder,
+        model=options.model or "lsa",
+        device=options.device,
+        notice=options.notice,
+        progress=options.progress,
+    )
     built.close()
     return Synced(added=len({article.id for article in articles}))
 

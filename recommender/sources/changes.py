@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from recommender.errors import InvalidArticleError, RecommenderError, UnreadableSourceError
 from recommender.pipeline.articles import Article, article_from_row
-from recommender.sources.addresses import Feed, Pages, fetched, open_site, plain_address
+from recommender.sources.addresses import Feed, Pages, fault_of, fetched, open_site, plain_address
 from recommender.sources.http import Client
 from recommender.sources.known import Known
 from recommender.sources.wordpress import WordPress, modified_of
@@ -72,8 +72,11 @@ def changes_at(source: str, inquiry: Inquiry) -> tuple[News, Known]:
 def _changes_of_feed(site: Feed, inquiry: Inquiry) -> tuple[News, Known]:
     """All its entries; what it no longer shows is old, not gone."""
     known, now, news = inquiry.known, inquiry.now, News()
-    for number, row in enumerate(site.rows(), 1):
-        news.take(row, f"entry {number}")
+    for row in site.rows(inquiry.notice):
+        if isinstance(row.value, dict):
+            news.take(row.value, row.place)
+        else:
+            news.faults.append(f"{row.place}: {row.fault}")
     headers = site.answer.headers
     return news, replace(
         known,
@@ -130,7 +133,7 @@ def _changes_of_pages(site: Pages, inquiry: Inquiry) -> tuple[News, Known]:
     named = {page.url for page in site.pages}
     for number, (page, row) in enumerate(fetched(client, wanted), 1):
         if isinstance(row, RecommenderError):
-            news.faults.append(f"{page.url}: {row}")
+            news.faults.append(fault_of(page, row))
             if _is_gone(row):
                 news.gone |= {article_id for article_id in (pages.pop(page.url, ("", None))[1],) if article_id}
             continue

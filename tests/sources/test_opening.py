@@ -15,8 +15,10 @@ from recommender import RecommenderError, read_articles
 from recommender.errors import InvalidRowsError
 from recommender.pipeline.formats import FORMATS
 from recommender.shell import SourceFormat
-from recommender.sources.opening import KINDS, kind_of
+from recommender.sources.http import Manners
+from recommender.sources.opening import KINDS, KINDS_OF_ADDRESSES, kind_of
 from tests.sources.exports import HEAD, export, ids, item, rss, written
+from tests.sources.site import Site
 
 TEXT = "The kiln was fired on Sunday. " * 9
 PAGE = f"<html><head><link rel=canonical href='https://n.example/{{0}}'></head><body><p>{TEXT}</body></html>"
@@ -57,13 +59,44 @@ def test_the_format_that_is_named_counts(tmp_path: Path) -> None:
     assert ids(written(tmp_path, "a.csv", export(item(1))), format="wxr") == ["1"]
     assert ids(written(tmp_path, "a.csv", PAGE.format("kiln")), format="HTML") == ["kiln"]
     assert ids(written(tmp_path, "a.md", '{"id": "a", "title": "x"}'), format="jsonl") == ["a"]
-    with pytest.raises(RecommenderError, match=r"name one of jsonl, .*, wxr, feed, html, markdown"):
+    with pytest.raises(RecommenderError, match=r"name one of jsonl, .*, wxr, feed, html, markdown, wordpress, sitemap, list"):
         ids(tmp_path / "a", format="docx")
 
 
 def test_the_formats_of_the_command_line_are_those_that_can_be_read() -> None:
     """--format of `build` and `add` takes every name, and no other."""
-    assert set(get_args(SourceFormat)) == {*FORMATS, *KINDS}
+    assert set(get_args(SourceFormat)) == {*FORMATS, *KINDS, *KINDS_OF_ADDRESSES}
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "expected"),
+    [
+        ("jsonl", b'{"id": "a", "title": "x"}\n', ["a"]),
+        ("csv", b"id,title\na,x\nb,y\n", ["a", "b"]),
+        ("csv", gzip.compress(b"id,title\na,x\n"), ["a"]),
+        ("wxr", export(item(1), item(2)), ["1", "2"]),
+        ("feed", rss("<item><guid>f</guid><title>x</title></item>"), ["f"]),
+        ("html", PAGE.format("kiln").encode(), ["kiln"]),
+        ("markdown", b"---\nid: m\n---\n# A kiln\n", ["m"]),
+        ("list", b"{at}/page\n", ["kiln"]),
+        ("sitemap", b"<urlset><url><loc>{at}/page</loc></url></urlset>", ["kiln"]),
+        ("wordpress", b"<urlset></urlset>", ["1", "2", "3", "4", "5", "6"]),
+    ],
+)
+def test_the_format_that_is_named_counts_for_addresses_too(site: Site, format: str, content: bytes, expected: list[str]) -> None:
+    """Whatever stands there looks like: here each behind an address that tells nothing, WordPress behind an empty sitemap."""
+    path = "/" if format == "wordpress" else "/there"
+    site.pages["/page"] = (PAGE.format("kiln").encode(), {})
+    if format != "wordpress":
+        site.pages[path] = (content.replace(b"{at}", site.address.encode()), {})
+    found = read_articles([site.address + path], format=format, manners=Manners(rate=10_000))
+    assert [one.id for one in found] == expected
+
+
+def test_what_only_an_address_can_be_is_no_format_of_a_file(tmp_path: Path) -> None:
+    """And says so in one line."""
+    with pytest.raises(RecommenderError, match=r"no address of the web, which is what --format sitemap is for; name https://"):
+        ids(written(tmp_path, "a.xml", "<urlset/>"), format="sitemap")
 
 
 def test_sources_of_several_kinds_go_together(tmp_path: Path) -> None:
