@@ -29,6 +29,7 @@ The way of the data, which is the way of the imports:
     pipeline/ranking.py      8  candidates, threads -> lists
     sources/urls.py             addresses as they are asked for
     sources/limits.py           no more of an answer than was bargained for
+    sources/proxies.py          the proxy of the environment, if there is one
     sources/connections.py      where a connection may lead, and until when
     sources/http.py             addresses of one site -> what stands there, fetched with manners
     sources/wordpress.py        a WordPress site -> rows                REST API

@@ -1,6 +1,7 @@
 """The connections of the client: where they may lead, and until when. No address in a private network, unless it was named.
 
-A name is looked up once, and the connection goes to the address that was checked.
+A name is looked up once, and the connection goes to the address that was checked. Where the environment names a proxy, the
+connection goes there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from typing import Any
 import httpcore2
 
 from recommender.errors import FetchError
+from recommender.sources.proxies import Proxy
 
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
@@ -27,6 +29,17 @@ def is_public(address: str) -> bool:
         if inner is not None:
             return is_public(str(inner))
     return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+class Route:
+    """The way to a site: straight, or through a proxy, which the user named by the environment."""
+
+    def __init__(self, named: set[str], proxy: Proxy | None) -> None:
+        self.gate = Gate(named if proxy is None else {proxy.host})
+        through = None if proxy is None else httpcore2.Proxy(proxy.url, auth=proxy.account)
+        self.pool = httpcore2.ConnectionPool(max_connections=2, keepalive_expiry=30.0, network_backend=self.gate, proxy=through)
+        self.told = "" if proxy is None else f" through the proxy {proxy.shown}"
+        """What is added to an error."""
 
 
 class Gate(httpcore2.NetworkBackend):

@@ -14,14 +14,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from urllib.parse import SplitResult, urljoin, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import httpcore2
 
 from recommender import __version__
 from recommender.errors import FetchError, one_line
-from recommender.sources.connections import Gate
+from recommender.sources.connections import Route
 from recommender.sources.limits import at_most, unpacked
+from recommender.sources.proxies import Proxy, proxy_of
 from recommender.sources.urls import PORTS, host_of, is_same_site, parts_of
 
 USER_AGENT = f"recommender/{__version__}"
@@ -30,6 +31,7 @@ MOST_REDIRECTS = 5
 RETRIED = {408, 429, 500, 502, 503, 504}
 _CHANCE = random.SystemRandom()
 _LATER = "try again later"
+_PROXY = "look at HTTPS_PROXY (http://name:password@host:port) and NO_PROXY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,14 +90,14 @@ class Client:
         self._named = parts_of(address)
         self._named_hosts = {host_of(self._named), *(host.lower().rstrip(".") for host in self.manners.allowed_hosts)}
         self._next = 0.0
-        self._gate = Gate(self._named_hosts)
-        self._pool = httpcore2.ConnectionPool(max_connections=2, keepalive_expiry=30.0, network_backend=self._gate)
+        self._routes: dict[Proxy | None, Route] = {}
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._pool.close()
+        for route in self._routes.values():
+            route.pool.close()
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """What stands at an address of this site; FetchError where it cannot be had, or is not to be asked for."""
@@ -123,7 +125,16 @@ class Client:
             raise FetchError(url, f"it is on another site than {host_of(self._named)}", remedy)
         if (parts.port or PORTS[parts.scheme]) not in {80, 443, self._named.port}:
             raise FetchError(url, f"it leads to port {parts.port}, which you have not named", "name that address itself")
+        if host not in self._named_hosts and (proxy := proxy_of(parts)):
+            reason = f"the proxy {proxy.shown} looks names up itself, so nobody sees whether that host is in a private network"
+            raise FetchError(url, reason, f"allow that host with --allow-host {host}")
         return parts
+
+    def _route(self, url: str) -> Route:
+        proxy = proxy_of(urlsplit(url))
+        if proxy not in self._routes:
+            self._routes[proxy] = Route(self._named_hosts, proxy)
+        return self._routes[proxy]
 
     def _redirected(self, asked: str, location: str) -> str:
         if not location:
@@ -162,13 +173,13 @@ class Client:
         self.requests += 1
 
     def _once(self, url: str, headers: Mapping[str, str]) -> Answer:
-        manners = self.manners
-        self._gate.deadline = time.monotonic() + manners.total_seconds
+        manners, route = self.manners, self._route(url)
+        route.gate.deadline = time.monotonic() + manners.total_seconds
         sent: dict[bytes | str, bytes | str] = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
         sent.update(headers)
         pauses = {"connect": manners.connect_seconds, "read": manners.read_seconds, "write": manners.read_seconds, "pool": 5.0}
         try:
-            with self._pool.stream("GET", url, headers=sent, extensions={"timeout": pauses}) as response:
+            with route.pool.stream("GET", url, headers=sent, extensions={"timeout": pauses}) as response:
                 told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 status = int(response.status)
                 if status in RETRIED:
@@ -176,13 +187,17 @@ class Client:
                 content = self._content(url, response.iter_stream(), told) if status == 200 else b""
                 return Answer(url=url, status=status, headers=told, content=content)
         except httpcore2.TimeoutException:
-            raise _TemporaryError("the server does not answer in time") from None
+            raise _TemporaryError(f"the server does not answer in time{route.told}") from None
         except httpcore2.NetworkError as error:
             if "CERTIFICATE" in str(error):
                 raise FetchError(url, f"its certificate is not valid ({one_line(error)})", "have it renewed") from None
-            raise _TemporaryError(f"the server cannot be reached ({one_line(error)})") from None
+            raise _TemporaryError(f"the server cannot be reached{route.told} ({one_line(error)})") from None
         except httpcore2.ProtocolError as error:
-            raise _TemporaryError(f"the server breaks off or does not speak HTTP ({one_line(error)})") from None
+            raise _TemporaryError(f"the server breaks off or does not speak HTTP{route.told} ({one_line(error)})") from None
+        except httpcore2.ProxyError as error:
+            if one_line(error)[:3] in map(str, RETRIED):
+                raise _TemporaryError(f"there is no way{route.told} ({one_line(error)})") from None
+            raise FetchError(url, f"there is no way{route.told} ({one_line(error)})", _PROXY) from None
 
     def _content(self, url: str, chunks: Iterable[bytes], told: Mapping[str, str]) -> bytes:
         coding = told.get("content-encoding", "identity").strip().lower()
@@ -206,6 +221,8 @@ def _accepted(answer: Answer) -> Answer:
         reason, remedy = f"the server refuses it ({status})", "let the site allow it, or name another source"
     elif status in (404, 410):
         reason, remedy = f"there is no such page ({status})", "check the address"
+    elif status == 407:
+        reason, remedy = "the proxy asks for a name and password (407)", _PROXY.replace("HTTPS", "HTTP")
     else:
         reason, remedy = f"the server answers {status}", "look at the address in a browser"
     raise FetchError(answer.url, reason, remedy, status=status)
