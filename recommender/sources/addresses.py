@@ -86,10 +86,13 @@ def open_site(client: Client, source: str, front: Answer | None = None, *, forma
         return Pages(client=client, pages=pages, kind=f"a list of {_counted(pages)}")
     if kind == "feed":
         return Feed(answer=front)
-    if (found := find_wordpress(client, address, front)) is None:
-        reason = "its REST API of WordPress cannot be read" if says_wordpress(front) else "it is no source that is known"
-        raise UnreadableSourceError(address, reason, _NAME_IT)
-    return found
+    if found := find_wordpress(client, address, front):
+        return found
+    if says_wordpress(front):
+        at = front.url.rstrip("/")
+        remedy = f"let the site allow /wp-json/wp/v2/posts, or name {at}/wp-sitemap.xml, or for the latest posts {at}/feed/"
+        raise UnreadableSourceError(address, "its REST API of WordPress cannot be read", remedy)
+    raise UnreadableSourceError(address, "it is no source that is known", _NAME_IT)
 
 
 def _counted(pages: Sequence[object]) -> str:
@@ -170,7 +173,7 @@ def _row_of(answer: Answer) -> dict[str, object]:
     except ImportError as error:
         raise UnreadableSourceError(answer.url, f"pages cannot be read here ({error})", INSTALL) from None
     try:
-        row = row_of_page(answer.content, answer.url)
+        row = row_of_page(answer.content, answer.url, answer.headers.get("content-type", ""))
     except ValueError as error:
         raise UnreadableSourceError(answer.url, str(error), "leave it out, or name another page") from None
     return {**row, "url": row["url"] or answer.url}

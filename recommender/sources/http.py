@@ -230,11 +230,11 @@ def _accepted(answer: Answer) -> Answer:
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}", asked):
-        return float(asked)
+    if re.fullmatch(r"[0-9]+", asked):
+        return min(float(asked), 1e9)
     try:
         moment = parsedate_to_datetime(asked)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - datetime.now(UTC)).total_seconds())

@@ -15,18 +15,21 @@ WHOLE_TEXT = 0.5
 """Least share of the `articleBody` of a page that the found text must reach; below, the extractor has lost the article."""
 
 _CHARSET = re.compile(rb"""<meta[^>]{1,200}?charset\s*=\s*["']?\s*([\w.:-]{2,40})""", re.I)
+_CHARSET_OF_ANSWER = re.compile(r"""charset\s*=\s*["']?([\w.:-]{2,40})""", re.I | re.A)
 _TEXT_ENCODING = re.compile(r"(?i)us-ascii|latin-?1|(?:windows|cp|iso|koi8|mac|big5|gb|euc|shift|ms|tis)[\w.:-]*")
 
 
-def row_of_page(content: bytes, name: str) -> dict[str, object]:
+def row_of_page(content: bytes, name: str, content_type: str = "") -> dict[str, object]:
     """The row of a page by its file's name; ValueError with a reason where no article is on it.
+
+    `content_type` is what a server says of it; its charset counts where the page is no UTF-8.
 
     The id is the path of the canonical URL with its query, without slashes at its ends; where the page names none, or the
     front page, the file's name in its folder without its ending.
     """
     if b"\0" in content[:4096] and content[:2] not in (b"\xff\xfe", b"\xfe\xff"):
         raise ValueError("it is no page but binary: it holds NUL bytes")
-    text = _decoded(content)
+    text = _decoded(content, content_type)
     if "<" not in text:
         raise ValueError("it is no page: it holds no markup")
     try:
@@ -46,14 +49,15 @@ def _row(tree: Any, name: str) -> dict[str, object]:
     return {**fields, "id": fields["id"] or by_name, "body": body}
 
 
-def _decoded(content: bytes) -> str:
+def _decoded(content: bytes, content_type: str) -> str:
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError:
+        told = _CHARSET_OF_ANSWER.search(content_type)
         named = _CHARSET.search(content[:8192])
-        encoding = named[1].decode() if named else ""
+        encoding = told[1] if told else named[1].decode() if named else ""
     if not _TEXT_ENCODING.fullmatch(encoding):
         encoding = "windows-1252"
     try:

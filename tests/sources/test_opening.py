@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import get_args
 
@@ -140,6 +142,46 @@ def test_a_pipe_or_a_device_in_a_folder_is_not_waited_for(tmp_path: Path) -> Non
     with pytest.raises(InvalidRowsError, match="a pipe or a device") as caught:
         ids(tmp_path)
     assert caught.value.total == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="it needs a file that nobody can read, as Linux has")
+def test_a_file_that_nobody_can_read_is_a_row_to_skip(tmp_path: Path) -> None:
+    """Not even root: the line names it, says why and what next; the others are read."""
+    written(tmp_path, "a.html", PAGE.format("a"))
+    (tmp_path / "b.html").symlink_to("/proc/self/mem")
+    written(tmp_path, "c.html/d.html", PAGE.format("d"))  # a folder that is called like a page
+    with pytest.raises(InvalidRowsError) as caught:
+        ids(tmp_path)
+    assert caught.value.first == (f"{tmp_path}, b.html: it cannot be read (Input/output error)",)
+    assert "go on without them with --skip-invalid" in str(caught.value)
+    assert ids(tmp_path, skip_invalid=True) == ["a", "d"]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no devices here")
+@pytest.mark.parametrize("format", [None, "jsonl", "csv", "json", "feed", "html", "markdown", "wxr"])
+@pytest.mark.parametrize("target", ["nowhere", "self", "/dev/null", "/dev/zero", "/proc/self/mem", "folder"])
+def test_a_source_that_is_no_file_ends_in_one_line(tmp_path: Path, target: str, format: str | None) -> None:
+    """A link to nothing or to itself, a device that is empty or has no end, a file that cannot be read, a folder: the line
+    names it; what next follows, or stands before it where it is one row of a source that could be skipped."""
+    (tmp_path / "folder").mkdir()
+    source = tmp_path / "self"
+    source.symlink_to(target)
+    with pytest.raises(RecommenderError) as caught:
+        ids(source, **({} if format is None else {"format": format}))
+    *head, line = str(caught.value).split("\n")
+    assert re.fullmatch(rf" *{source}[:,] .{{10,}}", line)
+    assert "; " in line if not head else head[0].endswith("go on without them with --skip-invalid:")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_pipe_with_a_name_is_read_as_it_is_filled(tmp_path: Path) -> None:
+    """A pipe that somebody names is waited for, for somebody else fills it; a folder of pages is the place where it is not."""
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    filled = threading.Thread(target=lambda: pipe.write_text('{"id": "a", "title": "x"}\n'))
+    filled.start()
+    assert ids(pipe) == ["a"]
+    filled.join()
 
 
 @pytest.mark.parametrize("case", ["too long", "cut gzip", "bomb"])

@@ -38,7 +38,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for the readers of feeds and pages: each page is JSON, a feed is a list of pages after its first line."""
     pages, feeds = types.ModuleType("recommender.sources.pages"), types.ModuleType("recommender.sources.feeds")
 
-    def row_of_page(content: bytes, name: str) -> dict[str, Any]:
+    def row_of_page(content: bytes, name: str, content_type: str) -> dict[str, Any]:
         if not content.startswith(b"{"):
             raise ValueError("it holds no article")
         told: dict[str, Any] = json.loads(content)
