@@ -12,6 +12,7 @@ The way of the data, which is the way of the imports:
     sources/pages.py         1  both -> a row
     sources/markdown.py      1  Markdown with front matter -> rows
     sources/folders.py       1  folders of pages or Markdown -> rows
+    sources/recognising.py   1  a source's ending and first bytes -> what it is
     sources/opening.py       1  any source -> rows, articles            what it holds is recognised and said
     pipeline/content.py      2  Article -> Content                      plain text without repeated lines
     pipeline/terms.py        3  Content -> counts of terms              words, names, numbers

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from recommender.errors import FetchError, InvalidArticleError, RecommenderError, UnreadableSourceError
 from recommender.pipeline.formats import Row
 from recommender.sources.http import Answer, Client, Manners
+from recommender.sources.recognising import kind_held
 from recommender.sources.sitemaps import Page, is_list, is_sitemap, pages_of_sitemap, read_list
 from recommender.sources.wordpress import WordPress, find_wordpress, says_wordpress
 
@@ -17,7 +17,6 @@ FAILURES_IN_A_ROW = 5
 """Pages one after the other that may fail before a site is taken for one that is down."""
 
 _WORDPRESS = "wordpress:"
-_FEED = re.compile(rb"<(?:\w+:)?(?:rss|feed|RDF)[\s>]|https?://(?:www\.)?jsonfeed\.org/version")
 INSTALL = "install what sites need with `pip install 'recommender[sites]'`"
 _NAME_IT = "name a WordPress site, a feed, a sitemap or a list of page addresses; a single page is taken with --format html"
 
@@ -105,7 +104,7 @@ def _kind_of(front: Answer) -> str:
         return "sitemap"
     if is_list(front.content):
         return "list"
-    return "feed" if _FEED.search(front.content[:8192]) else ""
+    return "feed" if kind_held(front.content[:65536]) == "feed" else ""
 
 
 def file_at(address: str, manners: Manners | None = None) -> bytes:

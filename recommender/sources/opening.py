@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gzip
 import io
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, TYPE_CHECKING
 
 from recommender.errors import UnreadableSourceError
@@ -15,39 +13,16 @@ from recommender.pipeline.articles import Article
 from recommender.pipeline.formats import FORMATS, Check, Row, clear_errors, opened, rows_of_stream, unpacked
 from recommender.pipeline.reading import checked_articles, no_notice
 from recommender.sources import folders
+from recommender.sources.recognising import ENDINGS, KINDS, kind_of
 
 if TYPE_CHECKING:
     from recommender.sources.http import Manners
-
-KINDS: Mapping[str, str] = MappingProxyType(
-    {
-        "wxr": "a WordPress export; only published posts are taken",
-        "feed": "a feed",
-        "html": "a saved page",
-        "markdown": "a Markdown file",
-    }
-)
-"""What else than a table a source can be, by the name that --format takes, and how that is told to a person."""
 
 KINDS_OF_ADDRESSES = ("wordpress", "sitemap", "list")
 """What only an address can be, by the name that --format takes."""
 
 _SITES = frozenset((*KINDS_OF_ADDRESSES, "feed", "html"))
 """What is asked for piece by piece; anything else at an address is one file."""
-
-_ENDINGS = {
-    **dict.fromkeys(("html", "htm", "xhtml", "shtml"), "html"),
-    **dict.fromkeys(("md", "markdown", "mdown", "mkd"), "markdown"),
-    **dict.fromkeys(("rss", "atom", "rdf"), "feed"),
-    "wxr": "wxr",
-}
-_ROOTS = {"rss": "feed", "feed": "feed", "rdf": "feed", "html": "html"}
-_BOMS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_BEFORE_ROOT = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype\s+(?!html)(?:[^\[>]|\[.*?\]\s*(?=>))*>\s*)*", re.S | re.I)
-_ROOT = re.compile(r"<(?:[\w.-]+:)?(!doctype\s+html|[\w.-]+)", re.I)
-_WXR = re.compile(r"""xmlns:\w+\s*=\s*["']https?://wordpress\.org/export/""")
-_JSON_FEED = re.compile(r"""\s*\{.*"version"\s*:\s*"https?:\\?/\\?/jsonfeed\.org\\?/version\\?/""", re.S)
-_FRONT_MATTER = re.compile(r"(---|\+\+\+)[ \t]*\r?\n")
 
 
 def read_articles(
@@ -87,7 +62,7 @@ def rows_of_any(source: str, shown: str, format: str | None, check: Check | None
         reason = f"it is no address of the web, which is what --format {format} is for"
         raise UnreadableSourceError(shown, reason, "name https://..., or the format of the file")
     if source != "-" and Path(source).is_dir():
-        yield from folders.rows_of_folder(Path(source), shown, format, _ENDINGS, notice)
+        yield from folders.rows_of_folder(Path(source), shown, format, ENDINGS, notice)
         return
     with clear_errors(shown), opened(source) as raw:
         yield from _rows_of_open(raw, source, shown, format, check, notice)
@@ -125,35 +100,6 @@ def _rows_of_address(
 def is_address(source: str) -> bool:
     """Whether a source is an address of the web, and no file."""
     return source.startswith(("http://", "https://", "wordpress:"))
-
-
-def kind_of(source: str, head: bytes, shown: str) -> str | None:
-    """Which of KINDS a file is, by its ending and its first bytes; None for a table."""
-    endings = [suffix.lower().lstrip(".") for suffix in Path(source).suffixes] if source != "-" else []
-    ending = next((one for one in reversed(endings) if one != "gz"), "")
-    if FORMATS.get(ending, "json") != "json":
-        return None
-    text = _text_of_head(head)
-    if _JSON_FEED.match(text):
-        return "feed"
-    if ending in FORMATS:
-        return None
-    root = _ROOT.match(text, _BEFORE_ROOT.match(text).end())  # type: ignore[union-attr]  # it matches nothing, too
-    if root and _WXR.search(text):
-        return "wxr"
-    kind = (_ROOTS.get(root[1].lower().split()[0].replace("!doctype", "html")) if root else None) or _ENDINGS.get(ending)
-    if kind is None and _FRONT_MATTER.match(text):
-        return "markdown"
-    if kind is None and (ending == "xml" or text.startswith("<?xml")):
-        begins = f"its XML begins with <{root[1][:40]}>" if root else "it is no XML"
-        reason = f"{begins}, which is neither a WordPress export nor a feed nor a page"
-        raise UnreadableSourceError(shown, reason, f"say what it is with --format {', '.join(KINDS)}, or name another file")
-    return kind
-
-
-def _text_of_head(head: bytes) -> str:
-    encoding = next((name for bom, name in _BOMS if head.startswith(bom)), "utf-8-sig")
-    return head.decode(encoding, errors="replace").lstrip()
 
 
 def _rows_of_kind(kind: str, stream: IO[bytes], source: str, shown: str, notice: Callable[[str], None]) -> Iterator[Row]:

@@ -76,9 +76,9 @@ def test_an_unknown_format_is_told_all_that_there_are(site: Site, tmp_path: Path
 
 
 def test_a_format_overrules_what_an_address_looks_like(site: Site, tmp_path: Path) -> None:
-    """A page with RDF in a comment, as old themes write it, would be taken for a feed."""
+    """What looks like a feed, read as a page."""
     put_page(site, 1)
-    site.pages["/x"] = (site.pages["/1"][0].replace(b"<body>", b"<body><!-- <rdf:RDF > -->"), {})
+    site.pages["/x"] = (b"<rss/>" + site.pages["/1"][0], {})
     done = run("build", f"{site.address}/x", "--index", tmp_path / "index", "--format", "html")
     assert done.lines[0] == f"{site.address}/x: a page by itself"
     assert done.lines[-1].startswith(f"built {tmp_path}/index: 1 article, 0 threads")

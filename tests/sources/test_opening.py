@@ -18,7 +18,8 @@ from recommender.errors import InvalidRowsError
 from recommender.pipeline.formats import FORMATS
 from recommender.shell import SourceFormat
 from recommender.sources.http import Manners
-from recommender.sources.opening import KINDS, KINDS_OF_ADDRESSES, kind_of
+from recommender.sources.opening import KINDS_OF_ADDRESSES
+from recommender.sources.recognising import KINDS, kind_of
 from tests.sources.exports import HEAD, export, ids, item, rss, written
 from tests.sources.site import Site
 

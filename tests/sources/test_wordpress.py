@@ -70,6 +70,15 @@ def test_an_address_within_the_api_means_the_site(site: Site, tail: str) -> None
     assert len(list(read_articles([f"{site.address}{tail}"]))) == 6
 
 
+@pytest.mark.parametrize(
+    "part", ["<!-- <rdf:RDF xmlns:rdf='x'> -->", "<p><feed>", "<script>'https://jsonfeed.org/version/1'</script>"]
+)
+def test_a_home_page_that_speaks_of_feeds_is_none(site: Site, part: str) -> None:
+    """Old themes write RDF into a comment of each page; what counts is the first element."""
+    site.instead = [lambda request: request.send(f"<!doctype html><html><body>{part}".encode())]
+    assert len(list(read_articles([site.address]))) == 6
+
+
 def test_a_link_to_an_api_elsewhere_is_not_followed(site: Site) -> None:
     """A site whose home says it is another host is read where the user found it."""
     link = '<link rel="https://api.w.org/" href="http://other.example/wp-json/">'
