@@ -53,6 +53,7 @@ The way of the data, which is the way of the imports:
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     following.py                what follows from a change: threads, lists, the saved neighbour search
+    claiming.py                 a folder for one process at a time
     writer.py                   who may write, and in what transaction
     building.py                 build, rebuild: all articles down the pipeline, into a new store
     writing.py                  add, remove, reweigh, overrule: what came, changed or went

@@ -30,7 +30,7 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"writer.py", "sources/known.py", "web/exporting.py"},
+    "filelock": {"claiming.py", "web/exporting.py"},
     "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pagetext.py"},

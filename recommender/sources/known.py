@@ -15,8 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
+from recommender.claiming import ClaimedError, claimed
 from recommender.errors import RecommenderError, SyncBusyError, WriteFailedError
 from recommender.folder import MANIFEST, read_manifest
 
@@ -119,15 +118,10 @@ def _known_from(told: Mapping[str, Any]) -> Known:
 def sole_sync(folder: Path) -> Iterator[None]:
     """The right to sync an index; SyncBusyError, with the holder's name, where another process has it."""
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK, timeout=0):
-            (folder / HOLDER).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+        with claimed(folder, LOCK, HOLDER, 0):
             yield
-    except Timeout:
-        holder = "another process"
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
-        raise SyncBusyError(str(folder), holder) from None
+    except ClaimedError as error:
+        raise SyncBusyError(str(folder), str(error)) from None
     except OSError as error:
         raise WriteFailedError(str(folder), error.strerror or str(error)) from error
 
