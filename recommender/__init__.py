@@ -7,9 +7,12 @@ The way of the data, which is the way of the imports:
     pipeline/reading.py      1  rows -> articles, with what is wrong    one error for all invalid rows
     sources/wxr.py           1  a WordPress export -> rows              published posts, as a stream
     sources/feeds.py         1  RSS, Atom, JSON Feed -> rows
-    sources/pages.py         1  saved pages -> rows                     JSON-LD, Open Graph, trafilatura for the text
+    sources/pagefields.py    1  a page -> its fields             JSON-LD, Open Graph, marks of themes
+    sources/pagetext.py      1  a page -> its text               trafilatura, without what stands around it
+    sources/pages.py         1  both -> a row
     sources/markdown.py      1  Markdown with front matter -> rows
     sources/folders.py       1  folders of pages or Markdown -> rows
+    sources/recognising.py   1  a source's ending and first bytes -> what it is
     sources/opening.py       1  any source -> rows, articles            what it holds is recognised and said
     pipeline/content.py      2  Article -> Content                      plain text without repeated lines
     pipeline/terms.py        3  the terms of an archive                 what is known of each, what each weighs
@@ -26,10 +29,16 @@ The way of the data, which is the way of the imports:
     pipeline/history.py      7  threads before and after -> what happened to them
     pipeline/wording.py      7  terms -> reasons, keywords, labels
     pipeline/ranking.py      8  candidates, threads -> lists
+    sources/urls.py             addresses as they are asked for
+    sources/limits.py           no more of an answer than was bargained for
+    sources/proxies.py          the proxy of the environment, if there is one
+    sources/connections.py      where a connection may lead, and until when
     sources/http.py             addresses of one site -> what stands there, fetched with manners
     sources/wordpress.py        a WordPress site -> rows                REST API
     sources/sitemaps.py         sitemaps, lists of addresses -> pages
     sources/addresses.py        an address -> which of them it is, and its rows
+    sources/known.py            what is kept of a source between one sync and the next
+    sources/changes.py          both -> what is new, changed or gone there
     errors.py                   what is refused, and what to do next
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
@@ -46,6 +55,7 @@ The way of the data, which is the way of the imports:
     stories.py, sidebars.py     threads and lists into the store
     records.py                  rows of the store: articles, terms, vectors, links
     following.py                what follows from a change: threads, lists, the saved neighbour search
+    claiming.py                 a folder for one process at a time
     writer.py                   who may write, and in what transaction
     building.py                 build, rebuild: all articles down the pipeline, into a new store
     writing.py                  add, remove, reweigh, overrule: what came, changed or went

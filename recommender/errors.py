@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 
+def one_line(error: Exception) -> str:
+    """What an error of a library says, on one line and not too long."""
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
 class RecommenderError(Exception):
     """Whatever this package refuses on purpose; the message is one line for a person.
 

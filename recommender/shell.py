@@ -105,10 +105,18 @@ DebugOption = Annotated[bool, typer.Option("--debug", callback=remember_debug, h
 DeviceOption = Annotated[str | None, typer.Option("--device", metavar="NAME", help="Where the model runs: cpu, cuda, mps.")]
 Format = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq"]
 FormatOption = Annotated[Format | None, typer.Option("--format", help="Format of the sources, where the ending does not tell.")]
-SourceFormat = Literal["jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq", "wxr", "feed", "html", "markdown"]
+SourceFormat = Literal[
+    "jsonl", "ndjson", "json", "csv", "tsv", "parquet", "pq", "wxr", "feed", "html", "markdown", "wordpress", "sitemap", "list"
+]  # fmt: skip
 SourceFormatOption = Annotated[
     SourceFormat | None, typer.Option("--format", help="What the sources are, where their content or ending does not tell.")
 ]
+RateOption = Annotated[float, typer.Option("--rate", metavar="N", min=0.01, help="Requests a second to a site, at most.")]
+HostOption = Annotated[
+    list[str] | None,
+    typer.Option("--allow-host", metavar="HOST", show_default=False, help="Another host that may be asked; repeatable."),
+]
+DEFAULT_RATE = 4.0
 DEFAULT_INDEX = Path("artifacts/index")
 
 

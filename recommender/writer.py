@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
-import os
 import sqlite3
 import zlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
+from recommender.claiming import ClaimedError, claimed
 from recommender.damage import damaged, is_damage
 from recommender.errors import IndexBusyError, WriteFailedError
 from recommender.folder import read_manifest
@@ -61,15 +58,10 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
     What the disk or SQLite refuses inside is a WriteFailedError, what is damaged an IndexUnusableError.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / LOCK, timeout=options.wait_seconds):
-            (folder / HOLDER).write_text(json.dumps({"pid": os.getpid()}), encoding="utf-8")
+        with claimed(folder, LOCK, HOLDER, options.wait_seconds):
             yield
-    except Timeout:
-        holder = "another process"
-        with contextlib.suppress(OSError, ValueError, KeyError):
-            holder = f"process {json.loads((folder / HOLDER).read_text(encoding='utf-8'))['pid']}"
-        raise IndexBusyError(str(folder), holder) from None
+    except ClaimedError as error:
+        raise IndexBusyError(str(folder), str(error)) from None
     except zlib.error as error:  # of a stored text: a source is read with errors of its own
         raise damaged(folder, error) from error
     except (sqlite3.Error, OSError) as error:

@@ -10,11 +10,14 @@ import typer
 from recommender.errors import RecommenderError
 from recommender.shell import (
     DEFAULT_INDEX,
+    DEFAULT_RATE,
     Command,
     DebugOption,
     DeviceOption,
+    HostOption,
     IndexOption,
     QuietOption,
+    RateOption,
     at_work,
     examples,
     say,
@@ -25,11 +28,6 @@ if TYPE_CHECKING:
 
 commands = typer.Typer()
 
-RateOption = Annotated[float, typer.Option("--rate", metavar="N", min=0.01, help="Requests a second, at most.")]
-HostOption = Annotated[
-    list[str] | None,
-    typer.Option("--allow-host", metavar="HOST", show_default=False, help="Another host that may be asked; repeatable."),
-]
 WatchOption = Annotated[
     float | None, typer.Option("--watch", metavar="SECONDS", min=1, show_default=False, help="Again and again, so long after.")
 ]
@@ -47,8 +45,12 @@ def sync(
     source: Annotated[str, typer.Argument(metavar="SOURCE", show_default=False, help="Address of a site, feed or sitemap.")],
     index: IndexOption = DEFAULT_INDEX,
     watch: WatchOption = None,
-    rate: RateOption = 4.0,
+    rate: RateOption = DEFAULT_RATE,
     allow_host: HostOption = None,
+    model: Annotated[
+        str | None,
+        typer.Option(metavar="NAME", show_default=False, help="As of `build`, where the index is made; lsa if not given."),
+    ] = None,
     allow_removals: Annotated[
         bool, typer.Option("--allow-removals", help="Even where more than a third of the index is gone there.")
     ] = False,
@@ -58,7 +60,8 @@ def sync(
 ) -> None:
     """Bring an index up to date with a site.
 
-    What is new is added, what has changed is updated, what is gone is removed. Where there is no index it is made.
+    What is new is added, what has changed is updated, what is gone is removed. Where there is no index it is made; one that is
+    there keeps its model.
     """
     from recommender.sources.http import Manners
     from recommender.syncing import SyncOptions
@@ -69,7 +72,7 @@ def sync(
     def once() -> "Synced":
         with at_work(quiet) as (notice, progress):
             done = synced(source, index, SyncOptions(
-                manners=manners, allow_removals=allow_removals, device=device, notice=notice, progress=progress
+                manners=manners, allow_removals=allow_removals, model=model, device=device, notice=notice, progress=progress
             ))  # fmt: skip
         notice(f"synced {index}: {done.told()}")
         return done

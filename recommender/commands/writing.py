@@ -1,20 +1,22 @@
 """What changes the articles of an index: `build`, `add`, `remove`."""
 
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recommender import Recommender
 from recommender.shell import (
     DEFAULT_INDEX,
+    DEFAULT_RATE,
     Command,
     DebugOption,
     DeviceOption,
+    HostOption,
     IndexOption,
     QuietOption,
+    RateOption,
     SourceFormatOption,
     at_work,
     examples,
@@ -22,7 +24,7 @@ from recommender.shell import (
 )
 
 if TYPE_CHECKING:
-    from recommender.pipeline.articles import Article
+    from recommender.sources.http import Manners
 
 commands = typer.Typer()
 
@@ -43,6 +45,7 @@ EvergreenOption = Annotated[
         "recommender build 2023.csv.gz 2024.csv.gz --index /srv/news/index",
         "zcat export.gz | recommender build - --format jsonl --skip-invalid",
         "recommender build wordpress-export.xml",
+        "recommender build https://site.example --rate 1",
         "recommender build ./saved-pages",
         "recommender build articles.jsonl --model ./models/my-model --device cuda",
         "recommender build articles.jsonl --weights weights.json",
@@ -56,6 +59,8 @@ def build(
     evergreen: EvergreenOption = None,
     format: SourceFormatOption = None,
     skip_invalid: SkipOption = False,
+    rate: RateOption = DEFAULT_RATE,
+    allow_host: HostOption = None,
     device: DeviceOption = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -63,13 +68,17 @@ def build(
     """Make an index of articles, or replace one.
 
     SOURCE is a table (JSON Lines, JSON, CSV, Parquet), a WordPress export (WXR), a feed (RSS, Atom, JSON Feed), a saved
-    page or a folder of them, Markdown with front matter or a folder of it; each may be gzipped.
+    page or a folder of them, Markdown with front matter or a folder of it; each may be gzipped. Or the address of a WordPress
+    site, a feed, a sitemap or a list of pages, and with --format of any of these files.
 
     Until the new one is complete, readers see the old one. Of two rows with one id the later counts.
     """
+    from recommender import read_articles
+
     started = time.perf_counter()
     with at_work(quiet) as (notice, progress):
-        articles = _articles(sources, format, skip_invalid, notice)
+        manners = _manners(sources, rate, allow_host)
+        articles = read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice, manners=manners)
         engine = Recommender.build(
             articles,
             index,
@@ -81,7 +90,7 @@ def build(
             progress=progress,
         )
     facts = engine.info()
-    counts = f"{facts['articles']:,} articles, {facts['threads']:,} threads"
+    counts = ", ".join(f"{facts[what]:,} {what[:-1] if facts[what] == 1 else what}" for what in ("articles", "threads"))
     notice(f"built {index}: {counts}, {time.perf_counter() - started:.1f} s")
 
 
@@ -94,6 +103,8 @@ def add(
     index: IndexOption = DEFAULT_INDEX,
     format: SourceFormatOption = None,
     skip_invalid: SkipOption = False,
+    rate: RateOption = DEFAULT_RATE,
+    allow_host: HostOption = None,
     device: DeviceOption = None,
     quiet: QuietOption = False,
     debug: DebugOption = False,
@@ -102,9 +113,13 @@ def add(
 
     One that is known and has not changed costs nothing.
     """
+    from recommender import read_articles
+
     engine = Recommender.open(index, device=device)
     with at_work(quiet) as (notice, progress):
-        done = engine.add(_articles(sources, format, skip_invalid, notice), notice=notice, progress=progress)
+        manners = _manners(sources, rate, allow_host)
+        articles = read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice, manners=manners)
+        done = engine.add(articles, notice=notice, progress=progress)
     notice(f"added {done.added}, updated {done.updated}, unchanged {done.unchanged}")
 
 
@@ -126,10 +141,15 @@ def remove(
     notice(f"removed {done.removed}")
 
 
-def _articles(sources: list[str], format: str | None, skip_invalid: bool, notice: Any) -> "Iterator[Article]":
-    from recommender import read_articles
+def _manners(sources: list[str], rate: float, allow_host: list[str] | None) -> "Manners | None":
+    """How the sites among the sources are asked; None where there is none."""
+    from recommender.sources.opening import is_address
 
-    return read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice)
+    if not any(map(is_address, sources)):
+        return None
+    from recommender.sources.http import Manners
+
+    return Manners(rate=rate, allowed_hosts=frozenset(allow_host or ()))
 
 
 def _ids_from_stdin() -> list[str]:

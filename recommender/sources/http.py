@@ -1,38 +1,37 @@
 """Fetches what a source on the web consists of, as a guest should: from that site alone, slowly, and never too much.
 
-The only module that opens connections. Every connection goes to an address that was checked: a name that resolves to a
-private network is refused unless the user named that host.
+Every connection goes to an address that was checked (`connections.py`): a name that resolves to a private network is refused
+unless the user named that host.
 """
 
 from __future__ import annotations
 
-import ipaddress
 import random
 import re
-import socket
 import time
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import Any
-from urllib.parse import SplitResult, quote, urljoin, urlsplit, urlunsplit
+from urllib.parse import SplitResult, urljoin, urlsplit, urlunsplit
 
 import httpcore2
 
 from recommender import __version__
-from recommender.errors import FetchError
+from recommender.errors import FetchError, one_line
+from recommender.sources.connections import Route
+from recommender.sources.limits import at_most, unpacked
+from recommender.sources.proxies import Proxy, proxy_of
+from recommender.sources.urls import PORTS, host_of, is_same_site, parts_of
 
 USER_AGENT = f"recommender/{__version__}"
 REDIRECTS = {301, 302, 303, 307, 308}
 MOST_REDIRECTS = 5
 RETRIED = {408, 429, 500, 502, 503, 504}
-_PORTS = {"http": 80, "https": 443}
-_NAT64 = ipaddress.ip_network("64:ff9b::/96")
 _CHANCE = random.SystemRandom()
 _LATER = "try again later"
+_PROXY = "look at HTTPS_PROXY (http://name:password@host:port) and NO_PROXY"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,17 +87,17 @@ class Client:
         self.requests = 0
         """How many have been made."""
         self._pause = pause
-        self._named = _parts(address)
-        self._named_hosts = {_host(self._named), *(host.lower().rstrip(".") for host in self.manners.allowed_hosts)}
+        self._named = parts_of(address)
+        self._named_hosts = {host_of(self._named), *(host.lower().rstrip(".") for host in self.manners.allowed_hosts)}
         self._next = 0.0
-        self._gate = _Gate(self._named_hosts)
-        self._pool = httpcore2.ConnectionPool(max_connections=2, keepalive_expiry=30.0, network_backend=self._gate)
+        self._routes: dict[Proxy | None, Route] = {}
 
     def __enter__(self) -> Client:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._pool.close()
+        for route in self._routes.values():
+            route.pool.close()
 
     def get(self, url: str, *, headers: Mapping[str, str] | None = None) -> Answer:
         """What stands at an address of this site; FetchError where it cannot be had, or is not to be asked for."""
@@ -119,15 +118,23 @@ class Client:
         return True
 
     def _permitted(self, url: str) -> SplitResult:
-        parts = _parts(url)
-        host = _host(parts)
-        if not any(_is_same_site(host, named) for named in self._named_hosts):
-            raise FetchError(
-                url, f"it is on another site than {_host(self._named)}", f"name that address, or `sync` with --allow-host {host}"
-            )
-        if (parts.port or _PORTS[parts.scheme]) not in {80, 443, self._named.port}:
+        parts = parts_of(url)
+        host = host_of(parts)
+        if not any(is_same_site(host, named) for named in self._named_hosts):
+            remedy = f"name that address, or allow that host with --allow-host {host}"
+            raise FetchError(url, f"it is on another site than {host_of(self._named)}", remedy)
+        if (parts.port or PORTS[parts.scheme]) not in {80, 443, self._named.port}:
             raise FetchError(url, f"it leads to port {parts.port}, which you have not named", "name that address itself")
+        if host not in self._named_hosts and (proxy := proxy_of(parts)):
+            reason = f"the proxy {proxy.shown} looks names up itself, so nobody sees whether that host is in a private network"
+            raise FetchError(url, reason, f"allow that host with --allow-host {host}")
         return parts
+
+    def _route(self, url: str) -> Route:
+        proxy = proxy_of(urlsplit(url))
+        if proxy not in self._routes:
+            self._routes[proxy] = Route(self._named_hosts, proxy)
+        return self._routes[proxy]
 
     def _redirected(self, asked: str, location: str) -> str:
         if not location:
@@ -166,13 +173,13 @@ class Client:
         self.requests += 1
 
     def _once(self, url: str, headers: Mapping[str, str]) -> Answer:
-        manners = self.manners
-        self._gate.deadline = time.monotonic() + manners.total_seconds
+        manners, route = self.manners, self._route(url)
+        route.gate.deadline = time.monotonic() + manners.total_seconds
         sent: dict[bytes | str, bytes | str] = {"User-Agent": USER_AGENT, "Accept": "*/*", "Accept-Encoding": "gzip"}
         sent.update(headers)
         pauses = {"connect": manners.connect_seconds, "read": manners.read_seconds, "write": manners.read_seconds, "pool": 5.0}
         try:
-            with self._pool.stream("GET", url, headers=sent, extensions={"timeout": pauses}) as response:
+            with route.pool.stream("GET", url, headers=sent, extensions={"timeout": pauses}) as response:
                 told = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in response.headers}
                 status = int(response.status)
                 if status in RETRIED:
@@ -180,58 +187,29 @@ class Client:
                 content = self._content(url, response.iter_stream(), told) if status == 200 else b""
                 return Answer(url=url, status=status, headers=told, content=content)
         except httpcore2.TimeoutException:
-            raise _TemporaryError("the server does not answer in time") from None
+            raise _TemporaryError(f"the server does not answer in time{route.told}") from None
         except httpcore2.NetworkError as error:
             if "CERTIFICATE" in str(error):
-                raise FetchError(url, f"its certificate is not valid ({_said(error)})", "have it renewed") from None
-            raise _TemporaryError(f"the server cannot be reached ({_said(error)})") from None
+                raise FetchError(url, f"its certificate is not valid ({one_line(error)})", "have it renewed") from None
+            raise _TemporaryError(f"the server cannot be reached{route.told} ({one_line(error)})") from None
         except httpcore2.ProtocolError as error:
-            raise _TemporaryError(f"the server breaks off or does not speak HTTP ({_said(error)})") from None
+            raise _TemporaryError(f"the server breaks off or does not speak HTTP{route.told} ({one_line(error)})") from None
+        except httpcore2.ProxyError as error:
+            if one_line(error)[:3] in map(str, RETRIED):
+                raise _TemporaryError(f"there is no way{route.told} ({one_line(error)})") from None
+            raise FetchError(url, f"there is no way{route.told} ({one_line(error)})", _PROXY) from None
 
     def _content(self, url: str, chunks: Iterable[bytes], told: Mapping[str, str]) -> bytes:
         coding = told.get("content-encoding", "identity").strip().lower()
         if coding not in ("", "identity", "gzip", "x-gzip"):
             raise FetchError(url, f"it is packed as {coding!r}, which was not asked for", "mend the server")
-        limited = _at_most(chunks, self.manners.size_limit, url)
+        limited = at_most(chunks, self.manners.size_limit, url)
         if "gzip" in coding:
             limited = unpacked(limited, self.manners.unpacked_limit, url)
         try:
             return b"".join(limited)
         except EOFError:
             raise _TemporaryError("its gzip data end too early") from None
-
-
-def unpacked(chunks: Iterable[bytes], limit: int, url: str) -> Iterator[bytes]:
-    """What gzip data hold, no more than `limit` bytes of it; EOFError where they end too early."""
-    total = 0
-    reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-    begun = False
-    for chunk in chunks:
-        waiting = chunk
-        while waiting:
-            if reader.eof:  # another member follows
-                reader = zlib.decompressobj(zlib.MAX_WBITS | 16)
-            try:
-                piece = reader.decompress(waiting, 1 << 20)
-            except zlib.error:
-                raise FetchError(url, "its gzip data are damaged", "mend the server") from None
-            begun = True
-            total += len(piece)
-            if total > limit:
-                raise FetchError(url, f"it unpacks to more than {_size(limit)}", "it is not fetched; look at the server")
-            yield piece
-            waiting = reader.unused_data if reader.eof else reader.unconsumed_tail
-    if begun and not reader.eof:
-        raise EOFError
-
-
-def _at_most(chunks: Iterable[bytes], limit: int, url: str) -> Iterator[bytes]:
-    total = 0
-    for chunk in chunks:
-        total += len(chunk)
-        if total > limit:
-            raise FetchError(url, f"it is larger than {_size(limit)}", "it is not fetched; name a smaller part of the site")
-        yield chunk
 
 
 def _accepted(answer: Answer) -> Answer:
@@ -243,123 +221,20 @@ def _accepted(answer: Answer) -> Answer:
         reason, remedy = f"the server refuses it ({status})", "let the site allow it, or name another source"
     elif status in (404, 410):
         reason, remedy = f"there is no such page ({status})", "check the address"
+    elif status == 407:
+        reason, remedy = "the proxy asks for a name and password (407)", _PROXY.replace("HTTPS", "HTTP")
     else:
         reason, remedy = f"the server answers {status}", "look at the address in a browser"
     raise FetchError(answer.url, reason, remedy, status=status)
 
 
-def _parts(url: str) -> SplitResult:
-    """The parts of an address that can be asked for, with nothing but ASCII in them."""
-    try:
-        parts = urlsplit(url.strip())
-        host, port = parts.hostname, parts.port
-        if parts.scheme not in _PORTS or not host:
-            raise FetchError(url, "it is no address of the web", "begin it with https:// or http://")
-        if parts.username is not None or parts.password is not None:
-            raise FetchError(parts._replace(netloc=host).geturl(), "it holds a name or password", "leave them out")
-        name = host.rstrip(".").encode("idna").decode() if not host.isascii() else host.rstrip(".")
-    except ValueError as error:
-        raise FetchError(url, f"it is no address ({_said(error)})", "check how it is written") from None
-    if not re.fullmatch(r"[a-z0-9._\-]+|[0-9a-f:.]+", name):
-        raise FetchError(url, "its host is not a name or number of one", "check how it is written")
-    shown = f"[{name}]" if ":" in name else name
-    place = shown if port in (None, _PORTS[parts.scheme]) else f"{shown}:{port}"
-    path = quote(parts.path or "/", safe="%/:=&~+!$,;'@()*[]")
-    return SplitResult(parts.scheme, place, path, quote(parts.query, safe="%/:=&?~+!$,;'@()*[]"), "")
-
-
-def _host(parts: SplitResult) -> str:
-    return (parts.hostname or "").lower()
-
-
-def _is_same_site(host: str, named: str) -> bool:
-    return host.removeprefix("www.") == named.removeprefix("www.")
-
-
 def _retry_after(headers: Mapping[str, str]) -> float | None:
     asked = headers.get("retry-after", "").strip()
-    if re.fullmatch(r"\d{1,9}", asked):
-        return float(asked)
+    if re.fullmatch(r"[0-9]+", asked):
+        return min(float(asked), 1e9)
     try:
         moment = parsedate_to_datetime(asked)
-    except (ValueError, IndexError, TypeError):
+    except (ValueError, IndexError, TypeError, OverflowError):
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return max(0.0, (aware - datetime.now(UTC)).total_seconds())
-
-
-def _said(error: Exception) -> str:
-    return " ".join(str(error).split())[:160] or type(error).__name__
-
-
-def _size(limit: int) -> str:
-    return f"{limit >> 20} MiB" if limit >= 1 << 20 else f"{limit:,} bytes"
-
-
-def is_public(address: str) -> bool:
-    """Whether an IP address belongs to the open internet, whatever it is wrapped in."""
-    ip = ipaddress.ip_address(address.partition("%")[0])
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo and ip.teredo[1])
-        if inner is None and ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            return is_public(str(inner))
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
-
-
-class _Gate(httpcore2.NetworkBackend):
-    """Connects to addresses that are public, or of a host that the user named; ends what takes too long."""
-
-    def __init__(self, named: set[str]) -> None:
-        self.deadline = 0.0
-        self._named = named
-        self._wires = httpcore2.SyncBackend()
-
-    def connect_tcp(
-        self, host: str, port: int, timeout: float | None = None, local_address: str | None = None, socket_options: Any = None
-    ) -> httpcore2.NetworkStream:
-        """A connection; FetchError where the name leads into a private network."""
-        try:
-            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-        except (OSError, UnicodeError):
-            raise httpcore2.ConnectError(f"no server is known by the name {host}") from None
-        addresses = list(dict.fromkeys(str(entry[4][0]) for entry in found))
-        if host not in self._named and not all(map(is_public, addresses)):
-            raise FetchError(host, "it is in a private network and not what you named", "nothing was fetched from there")
-        failure: Exception = httpcore2.ConnectError(f"{host} has no address")
-        for address in addresses:
-            try:
-                wire = self._wires.connect_tcp(address, port, timeout, local_address, socket_options)
-                return _Timed(wire, self)
-            except (httpcore2.ConnectError, httpcore2.ConnectTimeout) as error:
-                failure = error
-        raise failure
-
-
-class _Timed(httpcore2.NetworkStream):
-    """A connection that ends at the deadline of the answer at hand."""
-
-    def __init__(self, wire: httpcore2.NetworkStream, gate: _Gate) -> None:
-        self._wire, self._gate = wire, gate
-
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        return self._wire.read(max_bytes, self._left(timeout))
-
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        self._wire.write(buffer, self._left(timeout))
-
-    def close(self) -> None:
-        self._wire.close()
-
-    def start_tls(self, ssl_context: Any, server_hostname: str | None = None, timeout: float | None = None) -> _Timed:
-        return _Timed(self._wire.start_tls(ssl_context, server_hostname, self._left(timeout)), self._gate)
-
-    def get_extra_info(self, info: str) -> Any:
-        return self._wire.get_extra_info(info)
-
-    def _left(self, timeout: float | None) -> float:
-        left = self._gate.deadline - time.monotonic()
-        if left <= 0:
-            raise httpcore2.ReadTimeout
-        return left if timeout is None else min(left, timeout)

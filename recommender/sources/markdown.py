@@ -14,6 +14,8 @@ from typing import Any
 import yaml
 from markdown_it import MarkdownIt
 
+from recommender.errors import one_line
+
 FRONT_LIMIT = 1 << 16
 """Longest front matter in characters, which take a second to read. Real ones have some hundred."""
 
@@ -75,7 +77,7 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     try:
         front = yaml.load(found[2] or "", _Loader) if found[1] == "---" else tomllib.loads(found[2] or "")  # noqa: S506
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        said = "it is nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())[:160]
+        said = "it is nested too deeply" if isinstance(error, RecursionError) else one_line(error)
         raise ValueError(f"its front matter cannot be read: {said}") from None
     if front is None:
         return {}, text[found.end() :]

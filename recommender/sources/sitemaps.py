@@ -10,7 +10,8 @@ from defusedxml import DefusedXmlException
 from defusedxml.ElementTree import fromstring
 
 from recommender.errors import FetchError
-from recommender.sources.http import Answer, Client, unpacked
+from recommender.sources.http import Answer, Client
+from recommender.sources.limits import unpacked
 
 MOST_SITEMAPS = 1_000
 """Sitemaps that one index may lead to; an index holds up to 50,000, a news site has one a month."""
@@ -92,22 +93,22 @@ def is_list(content: bytes) -> bool:
     return next((line for line in lines if line and not line.startswith(b"#")), b"").startswith((b"http://", b"https://"))
 
 
-def pages_named(client: Client, front: Answer) -> tuple[list[Page], bool]:
-    """(the pages that a sitemap or a list names, each once; whether all of it holds the latest news only)."""
-    if not is_sitemap(front.content):
-        return read_list(front.content, front.url), False
+def pages_of_sitemap(client: Client, front: Answer) -> tuple[list[Page], bool, list[str]]:
+    """(the pages that a sitemap and those below it name, each once; whether some of it holds the latest news only; the faults
+    of those below it that are not there any more, nor allowed)."""
     found: dict[str, Page] = {}
     kinds: list[bool] = []
-    for sitemap in _sitemaps(client, front):
+    missing: list[str] = []
+    for sitemap in _sitemaps(client, front, missing):
         found |= {page.url: page for page in sitemap.pages}
         if sitemap.pages:
             kinds.append(sitemap.news)
         if len(found) > MOST_PAGES:
             raise FetchError(front.url, f"it names more than {MOST_PAGES:,} pages", "name one of its sitemaps")
-    return list(found.values()), any(kinds)
+    return list(found.values()), any(kinds), missing
 
 
-def _sitemaps(client: Client, front: Answer) -> Iterator[Sitemap]:
+def _sitemaps(client: Client, front: Answer, missing: list[str]) -> Iterator[Sitemap]:
     seen = {front.url}
     first = read_sitemap(front.content, front.url)
     yield first
@@ -119,7 +120,14 @@ def _sitemaps(client: Client, front: Answer) -> Iterator[Sitemap]:
         seen.add(url)
         if len(seen) > MOST_SITEMAPS:
             raise FetchError(front.url, f"it leads to more than {MOST_SITEMAPS:,} sitemaps", "name one of its sitemaps")
-        sitemap = read_sitemap(client.get(url).content, url)
+        try:
+            content = client.get(url).content
+        except FetchError as error:
+            if error.status not in (404, 410) and client.permits(url):
+                raise  # of a site that is down for the moment not half is taken
+            missing.append(str(error))
+            continue
+        sitemap = read_sitemap(content, url)
         waiting += sitemap.sitemaps
         yield sitemap
 

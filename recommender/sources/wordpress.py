@@ -36,6 +36,8 @@ class WordPress:
         self.root = root
         """Address of the API: `https://site.example/wp-json/`, or `https://site.example/?rest_route=/`."""
         self._most_pages = most_pages
+        self._total: int | None = None
+        """How many posts there are, by the answer that came last; None where it does not say."""
 
     def posts(self, since: str | None = None) -> Iterator[dict[str, object]]:
         """The posts as rows of articles; since a moment (UTC, as WordPress writes it) those that have changed, latest first.
@@ -48,10 +50,14 @@ class WordPress:
             asked |= {"orderby": "id", "order": "asc"}
         else:
             asked |= {"orderby": "modified", "order": "desc", "modified_after": f"{_day_before(since)}Z"}
+        seen: set[str] = set()
         for page in self._pages(asked):
+            seen.update(map(_id_of, page))
             yield from (row_of_post(post) for post in page if since is None or _modified(post) >= since)
             if since is not None and all(_modified(post) < since for post in page):
                 return
+        if since is None and self._total not in (None, len(seen)):  # one with an old number has appeared on a page that was read
+            yield from self.posts_of([one for one in self.ids() if one not in seen])
 
     def ids(self) -> list[str]:
         """The ids of all published posts. What is trashed while pages are read can hide one: see `still_there`."""
@@ -91,6 +97,7 @@ class WordPress:
             if fresh:
                 yield fresh
             total, pages = (_number(answer.headers.get(name)) for name in ("x-wp-total", "x-wp-totalpages"))
+            self._total = total
             if total is not None and total < before and page > 1:
                 before, last, page = total, max(last, page), page - 1
                 continue

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import re
 import socket
@@ -16,8 +17,18 @@ import pytest
 
 from recommender import __version__
 from recommender.errors import FetchError
-from recommender.sources.http import Client, Manners, is_public
+from recommender.sources.connections import is_public
+from recommender.sources.http import Client, Manners
 from tests.sources.site import Request, Site
+
+NO_DATES = [
+    (told, 0, 1)
+    for told in (
+        *("Fri, 31 Dec 99999999999999999999 23:59:59 GMT", "Wed, 99 Foo 2025 99:99:99 +9999", "Mon, 01 Jan 2024 00:00:00 GMT"),
+        *("Mon, 01 Jan 0000 00:00:00 GMT", "1e9", "1.5", "\xb2", "-0"),
+    )
+]
+"""What no server should give as Retry-After, and a moment that has passed: as good as none."""
 
 QUICK = Manners(rate=10_000, retries=2, first_wait=0.001, read_seconds=0.2, total_seconds=0.25)
 
@@ -112,7 +123,37 @@ def test_what_does_not_pass_is_asked_once(site: Site, status: int) -> None:
     assert len(site.asked) == 1
 
 
-@pytest.mark.parametrize("instead", [breaks_off, says_nothing, speaks_otherwise, drips, drips_headers, endless_headers])
+def cut_chunks(request: Request) -> None:
+    """The first of several chunks, then the connection goes."""
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n9\r\nsec")
+    request.close_connection = True
+
+
+def never_ends(request: Request) -> None:
+    """Chunk after chunk, as fast as they are taken."""
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    with contextlib.suppress(OSError):
+        while True:
+            request.wfile.write(b"10000\r\n" + b"x" * 65536 + b"\r\n")
+    request.close_connection = True
+
+
+def test_a_body_that_never_ends_is_left(site: Site) -> None:
+    """At the largest size, in one request; what has been read is let go of."""
+    site.instead = [never_ends]
+    assert "larger than 1 MiB" in refused(site, size_limit=1 << 20, total_seconds=20.0, read_seconds=5.0)
+    assert len(site.asked) == 1
+
+
+def test_a_server_that_recovers_is_read_to_its_end(site: Site) -> None:
+    """Two failures, a cut body, then the answer: nothing of the halves is left in it."""
+    site.instead = [sends(status=500), cut_chunks, sends(b"whole")]
+    assert fetch(site) == b"whole"
+
+
+@pytest.mark.parametrize(
+    "instead", [breaks_off, cut_chunks, says_nothing, speaks_otherwise, drips, drips_headers, endless_headers]
+)
 def test_a_connection_that_fails_is_tried_again_then_given_up(site: Site, instead: Callable[[Request], None]) -> None:
     """Half-dead, silent, foreign and endless answers end in one line after three tries, in bounded time."""
     site.instead = [instead] * 3
@@ -126,17 +167,18 @@ def test_retry_after_is_obeyed(site: Site) -> None:
     """In seconds or as a date; what is no number is passed over."""
     later = format_datetime(datetime.now(UTC) + timedelta(seconds=60), usegmt=True)
     waits: list[float] = []
-    for told, least, most in [("7", 7, 7), (later, 55, 60), ("soon", 0, 1), ("-3", 0, 1), ("9" * 40, 0, 1), ("", 0, 1)]:
+    for told, least, most in [("7", 7, 7), (later, 55, 60), ("soon", 0, 1), ("-3", 0, 1), ("", 0, 1), *NO_DATES]:
         waits.clear()
         site.instead = [sends(status=429, Retry_After=told), sends(b"here")]
         assert fetch(site, pause=waits.append) == b"here"
         assert least <= max(waits) <= most, (told, waits)
 
 
-def test_a_site_that_wants_to_be_left_alone_is(site: Site) -> None:
-    """A Retry-After beyond the bound ends the fetch at once."""
-    site.instead = [sends(status=503, Retry_After="86400")]
-    assert "left alone for 86,400 seconds" in refused(site)
+@pytest.mark.parametrize("told", ["86400", "9" * 40, "9" * 5000, "Fri, 31 Dec 9999 23:59:59 GMT"])
+def test_a_site_that_wants_to_be_left_alone_is(site: Site, told: str) -> None:
+    """A Retry-After beyond the bound ends the fetch at once, however absurd it is."""
+    site.instead = [sends(status=503, Retry_After=told)]
+    assert re.search(r"left alone for [\d,]+ seconds; try again later", refused(site))
     assert len(site.asked) == 1
 
 
@@ -229,7 +271,7 @@ def resolving(monkeypatch: pytest.MonkeyPatch, **names: str) -> None:
         named = names.get(host.replace(".", "_"))
         return real(host if named is None else named, port, *rest, **options)
 
-    monkeypatch.setattr("recommender.sources.http.socket.getaddrinfo", found)
+    monkeypatch.setattr("recommender.sources.connections.socket.getaddrinfo", found)
 
 
 def test_a_name_that_leads_into_a_private_network_is_refused(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import os
+import re
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import get_args
 
@@ -15,8 +17,11 @@ from recommender import RecommenderError, read_articles
 from recommender.errors import InvalidRowsError
 from recommender.pipeline.formats import FORMATS
 from recommender.shell import SourceFormat
-from recommender.sources.opening import KINDS, kind_of
+from recommender.sources.http import Manners
+from recommender.sources.opening import KINDS_OF_ADDRESSES
+from recommender.sources.recognising import KINDS, kind_of
 from tests.sources.exports import HEAD, export, ids, item, rss, written
+from tests.sources.site import Site
 
 TEXT = "The kiln was fired on Sunday. " * 9
 PAGE = f"<html><head><link rel=canonical href='https://n.example/{{0}}'></head><body><p>{TEXT}</body></html>"
@@ -57,13 +62,44 @@ def test_the_format_that_is_named_counts(tmp_path: Path) -> None:
     assert ids(written(tmp_path, "a.csv", export(item(1))), format="wxr") == ["1"]
     assert ids(written(tmp_path, "a.csv", PAGE.format("kiln")), format="HTML") == ["kiln"]
     assert ids(written(tmp_path, "a.md", '{"id": "a", "title": "x"}'), format="jsonl") == ["a"]
-    with pytest.raises(RecommenderError, match=r"name one of jsonl, .*, wxr, feed, html, markdown"):
+    with pytest.raises(RecommenderError, match=r"name one of jsonl, .*, wxr, feed, html, markdown, wordpress, sitemap, list"):
         ids(tmp_path / "a", format="docx")
 
 
 def test_the_formats_of_the_command_line_are_those_that_can_be_read() -> None:
     """--format of `build` and `add` takes every name, and no other."""
-    assert set(get_args(SourceFormat)) == {*FORMATS, *KINDS}
+    assert set(get_args(SourceFormat)) == {*FORMATS, *KINDS, *KINDS_OF_ADDRESSES}
+
+
+@pytest.mark.parametrize(
+    ("format", "content", "expected"),
+    [
+        ("jsonl", b'{"id": "a", "title": "x"}\n', ["a"]),
+        ("csv", b"id,title\na,x\nb,y\n", ["a", "b"]),
+        ("csv", gzip.compress(b"id,title\na,x\n"), ["a"]),
+        ("wxr", export(item(1), item(2)), ["1", "2"]),
+        ("feed", rss("<item><guid>f</guid><title>x</title></item>"), ["f"]),
+        ("html", PAGE.format("kiln").encode(), ["kiln"]),
+        ("markdown", b"---\nid: m\n---\n# A kiln\n", ["m"]),
+        ("list", b"{at}/page\n", ["kiln"]),
+        ("sitemap", b"<urlset><url><loc>{at}/page</loc></url></urlset>", ["kiln"]),
+        ("wordpress", b"<urlset></urlset>", ["1", "2", "3", "4", "5", "6"]),
+    ],
+)
+def test_the_format_that_is_named_counts_for_addresses_too(site: Site, format: str, content: bytes, expected: list[str]) -> None:
+    """Whatever stands there looks like: here each behind an address that tells nothing, WordPress behind an empty sitemap."""
+    path = "/" if format == "wordpress" else "/there"
+    site.pages["/page"] = (PAGE.format("kiln").encode(), {})
+    if format != "wordpress":
+        site.pages[path] = (content.replace(b"{at}", site.address.encode()), {})
+    found = read_articles([site.address + path], format=format, manners=Manners(rate=10_000))
+    assert [one.id for one in found] == expected
+
+
+def test_what_only_an_address_can_be_is_no_format_of_a_file(tmp_path: Path) -> None:
+    """And says so in one line."""
+    with pytest.raises(RecommenderError, match=r"no address of the web, which is what --format sitemap is for; name https://"):
+        ids(written(tmp_path, "a.xml", "<urlset/>"), format="sitemap")
 
 
 def test_sources_of_several_kinds_go_together(tmp_path: Path) -> None:
@@ -107,6 +143,46 @@ def test_a_pipe_or_a_device_in_a_folder_is_not_waited_for(tmp_path: Path) -> Non
     with pytest.raises(InvalidRowsError, match="a pipe or a device") as caught:
         ids(tmp_path)
     assert caught.value.total == 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="it needs a file that nobody can read, as Linux has")
+def test_a_file_that_nobody_can_read_is_a_row_to_skip(tmp_path: Path) -> None:
+    """Not even root: the line names it, says why and what next; the others are read."""
+    written(tmp_path, "a.html", PAGE.format("a"))
+    (tmp_path / "b.html").symlink_to("/proc/self/mem")
+    written(tmp_path, "c.html/d.html", PAGE.format("d"))  # a folder that is called like a page
+    with pytest.raises(InvalidRowsError) as caught:
+        ids(tmp_path)
+    assert caught.value.first == (f"{tmp_path}, b.html: it cannot be read (Input/output error)",)
+    assert "go on without them with --skip-invalid" in str(caught.value)
+    assert ids(tmp_path, skip_invalid=True) == ["a", "d"]
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="there are no devices here")
+@pytest.mark.parametrize("format", [None, "jsonl", "csv", "json", "feed", "html", "markdown", "wxr"])
+@pytest.mark.parametrize("target", ["nowhere", "self", "/dev/null", "/dev/zero", "/proc/self/mem", "folder"])
+def test_a_source_that_is_no_file_ends_in_one_line(tmp_path: Path, target: str, format: str | None) -> None:
+    """A link to nothing or to itself, a device that is empty or has no end, a file that cannot be read, a folder: the line
+    names it; what next follows, or stands before it where it is one row of a source that could be skipped."""
+    (tmp_path / "folder").mkdir()
+    source = tmp_path / "self"
+    source.symlink_to(target)
+    with pytest.raises(RecommenderError) as caught:
+        ids(source, **({} if format is None else {"format": format}))
+    *head, line = str(caught.value).split("\n")
+    assert re.fullmatch(rf" *{source}[:,] .{{10,}}", line)
+    assert "; " in line if not head else head[0].endswith("go on without them with --skip-invalid:")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")
+def test_a_pipe_with_a_name_is_read_as_it_is_filled(tmp_path: Path) -> None:
+    """A pipe that somebody names is waited for, for somebody else fills it; a folder of pages is the place where it is not."""
+    pipe = tmp_path / "pipe.jsonl"
+    os.mkfifo(pipe)
+    filled = threading.Thread(target=lambda: pipe.write_text('{"id": "a", "title": "x"}\n'))
+    filled.start()
+    assert ids(pipe) == ["a"]
+    filled.join()
 
 
 @pytest.mark.parametrize("case", ["too long", "cut gzip", "bomb"])

@@ -13,6 +13,8 @@ from recommender.errors import InvalidRowsError
 from recommender.sources.pages import row_of_page
 from tests.sources.exports import ids, written
 
+CYRILLIC = "Паром сел на мель у мыса Марш, все пассажиры сняты с борта, сообщила береговая охрана. " * 3
+
 PAGES = Path(__file__).parent.parent / "web_pages"
 
 CLASSIC = """\
@@ -223,3 +225,23 @@ def test_a_front_page_among_articles_can_be_skipped(tmp_path: Path) -> None:
     with pytest.raises(InvalidRowsError, match=r"index\.html: no article is found on this page"):
         ids(tmp_path)
     assert ids(tmp_path, skip_invalid=True) == ["kiln"]
+
+
+@pytest.mark.parametrize("told", ["windows-1251", '"WINDOWS-1251"', "cp1251; x=y"])
+def test_the_charset_of_the_answer_counts_where_the_page_names_none(told: str) -> None:
+    """What is UTF-8 is UTF-8, whatever is said of it."""
+    page = f"<html><body><h1>Паром</h1><p>{CYRILLIC}</p></body></html>"
+    of_answer = f"text/html; charset={told}"
+    assert row_of_page(page.encode("windows-1251"), "a", of_answer)["title"] == "Паром"
+    assert row_of_page(page.encode(), "a", of_answer)["title"] == "Паром"
+    named = page.replace("<body>", "<meta charset=koi8-r><body>").encode("koi8-r")
+    assert row_of_page(named, "a")["title"] == "Паром"
+
+
+@pytest.mark.parametrize(
+    "told", ["text/html; charset=base64", "text/html; charset=", "charset", "text/html; charset=no-such", "\xff"]
+)
+def test_a_charset_that_is_none_is_passed_over(told: str) -> None:
+    """The page is read as without it."""
+    page = f"<html><body><h1>Café</h1><p>{CLASSIC}</p></body></html>".encode("windows-1252", "replace")
+    assert row_of_page(page, "a", told)["title"] == "Café"

@@ -16,7 +16,7 @@ from recommender import read_articles
 from recommender.errors import FetchError, TooManyRemovalsError, UnreadableSourceError
 from recommender.pipeline.formats import Row
 from recommender.sources.http import Client, Manners
-from recommender.sources.sitemaps import pages_named, read_list, read_sitemap
+from recommender.sources.sitemaps import pages_of_sitemap, read_list, read_sitemap
 from recommender.syncing import Synced, SyncOptions, sync
 from tests.archives import report
 from tests.sources.site import Site
@@ -38,7 +38,7 @@ def readers(monkeypatch: pytest.MonkeyPatch) -> None:
     """Stand-ins for the readers of feeds and pages: each page is JSON, a feed is a list of pages after its first line."""
     pages, feeds = types.ModuleType("recommender.sources.pages"), types.ModuleType("recommender.sources.feeds")
 
-    def row_of_page(content: bytes, name: str) -> dict[str, Any]:
+    def row_of_page(content: bytes, name: str, content_type: str) -> dict[str, Any]:
         if not content.startswith(b"{"):
             raise ValueError("it holds no article")
         told: dict[str, Any] = json.loads(content)
@@ -83,11 +83,11 @@ def test_an_index_of_sitemaps_leads_to_every_page_once(site: Site) -> None:
     site.pages["/a.xml"] = (sitemap((f"{at}/1", "2025-01-01"), (f"{at}/2", "")), {})
     site.pages["/b.xml.gz"] = (gzip.compress(sitemap((f"{at}/2", "2025-01-02"), (f"{at}/3", ""))), {})
     with Client(at, QUICK) as client:
-        pages, news = pages_named(client, client.get(f"{at}/sitemap.xml"))
+        pages, news, missing = pages_of_sitemap(client, client.get(f"{at}/sitemap.xml"))
         assert [(found.url[len(at) :], found.changed) for found in pages] == [
             *(("/1", "2025-01-01"), ("/2", "2025-01-02"), ("/3", ""))
         ]
-        assert not news
+        assert (news, missing) == (False, [])
         assert client.requests == 3
     put(site, 1, 2, 3)
     assert [article.id for article in read_articles([f"{at}/sitemap.xml"])] == ["page 1", "page 2", "page 3"]

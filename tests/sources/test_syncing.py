@@ -19,8 +19,9 @@ import pytest
 from recommender import Recommender, RecommenderError
 from recommender.errors import FetchError, SyncBusyError, TooManyRemovalsError, UnreadableSourceError
 from recommender.sources.http import Manners
+from recommender.sources.known import STATE, sole_sync
 from recommender.store import Store
-from recommender.syncing import LARGEST_SHARE_GONE, STATE, Synced, SyncOptions, sole_sync, sync
+from recommender.syncing import LARGEST_SHARE_GONE, Synced, SyncOptions, sync
 from tests.archives import report
 from tests.sources.site import Request, Site
 

@@ -70,6 +70,15 @@ def test_an_address_within_the_api_means_the_site(site: Site, tail: str) -> None
     assert len(list(read_articles([f"{site.address}{tail}"]))) == 6
 
 
+@pytest.mark.parametrize(
+    "part", ["<!-- <rdf:RDF xmlns:rdf='x'> -->", "<p><feed>", "<script>'https://jsonfeed.org/version/1'</script>"]
+)
+def test_a_home_page_that_speaks_of_feeds_is_none(site: Site, part: str) -> None:
+    """Old themes write RDF into a comment of each page; what counts is the first element."""
+    site.instead = [lambda request: request.send(f"<!doctype html><html><body>{part}".encode())]
+    assert len(list(read_articles([site.address]))) == 6
+
+
 def test_a_link_to_an_api_elsewhere_is_not_followed(site: Site) -> None:
     """A site whose home says it is another host is read where the user found it."""
     link = '<link rel="https://api.w.org/" href="http://other.example/wp-json/">'
@@ -84,6 +93,45 @@ def test_no_post_is_missed_while_pages_shift(site: Site) -> None:
     found = numbers(wordpress(site).posts())
     assert sorted(found) in ([1, 2, 3, 4, 5, 6, 9], [1, 2, 3, 5, 6, 9])
     assert len(found) == len(set(found))
+
+
+@pytest.mark.parametrize("moment", [1, 2])
+@pytest.mark.parametrize("number", [50, 200])
+def test_a_post_that_appears_while_pages_are_read_is_neither_lost_nor_twice(site: Site, number: int, moment: int) -> None:
+    """A new one stands at the end; one that was written long ago and published now stands on a page that was read already."""
+    for known in [*site.posts]:
+        site.posts[known + 100] = {**site.posts.pop(known), "id": known + 100}
+    site.per_page = 2
+    site.between = [*[lambda: None] * (moment - 1), lambda: site.write(number)]
+    assert sorted(numbers(wordpress(site).posts())) == sorted([number, 101, 102, 103, 104, 105, 106])
+
+
+def test_a_site_that_fails_for_a_while_is_read_to_its_end(site: Site) -> None:
+    """Each page of posts fails once, by an error, by a cut, by silence: all posts come once."""
+
+    def cuts(request: Request) -> None:
+        request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n[")
+        request.close_connection = True
+
+    site.per_page = 2
+    site.instead = [sends(b"", 500), None, cuts, None, sends(b"", 503), None]
+    assert numbers(wordpress(site).posts()) == [1, 2, 3, 4, 5, 6]
+    assert len(site.asked) == 6
+
+
+SHUT = [(b'{"code": "rest_no_route"}', 404), (b'{"code": "rest_login_required"}', 401), (b"", 403), (b"<html>Log in", 200)]
+
+
+@pytest.mark.parametrize(("content", "status"), SHUT)
+def test_a_wordpress_whose_api_is_off_says_what_to_name_instead(site: Site, content: bytes, status: int) -> None:
+    """By any answer that plug-ins give: its feed and its sitemap are named, which WordPress has at the same addresses ever."""
+    site.instead = [None, *[sends(content, status)] * 3]
+    with pytest.raises(UnreadableSourceError) as caught:
+        list(read_articles([site.address]))
+    assert str(caught.value) == (
+        f"{site.address}: its REST API of WordPress cannot be read; let the site allow /wp-json/wp/v2/posts, "
+        f"or name {site.address}/wp-sitemap.xml, or for the latest posts {site.address}/feed/"
+    )
 
 
 def test_of_what_has_changed_no_more_is_fetched_than_that(site: Site) -> None:
