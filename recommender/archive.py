@@ -189,13 +189,13 @@ class Archive:
         lookup = self._looked_up()
         text = heaviest_terms(query.text, self.vocabulary.document_frequency)
         lead = heaviest_terms(query.lead, self._in_leads.values)
-        found = [self._nearest(query.vectors)]
-        for number in range(len(query)):
-            for heavy, postings, most in ((text, lookup.text, LEXICAL + 1), (lead, lookup.lead, LEXICAL_LEAD + 1)):
-                here = slice(heavy.indptr[number], heavy.indptr[number + 1])
-                places = postings.most_alike(heavy.indices[here], heavy.data[here], most, len(self.rows))
-                found.append((np.full(len(places), number, np.int64), places))
-        return np.concatenate([queries for queries, _ in found]), np.concatenate([places for _, places in found])
+        found = [
+            self._nearest(query.vectors),
+            lookup.text.most_alike(text, LEXICAL + 1, len(self.rows)),
+            lookup.lead.most_alike(lead, LEXICAL_LEAD + 1, len(self.rows)),
+        ]
+        queries, places = (np.concatenate([side[number] for side in found]) for number in (0, 1))
+        return queries, places
 
     def compare_few(self, places: NDArray[np.int64]) -> Iterator[tuple[int, Links]]:
         """(articles done, the links of these articles with all others), a block after another, at a cost that follows from the

@@ -116,17 +116,27 @@ class Graph:
             table[pairs.left + first, pairs.right + first] = table[pairs.right + first, pairs.left + first] = same
             at = at.reshape(groups.shape)
             return table[at[:, :, None], at[:, None, :]]
+        alike = np.zeros((*groups.shape, groups.shape[1]), np.float32)
+        at_once = max(1, MOST_SLOTS // len(here))
+        for start in range(0, len(groups), at_once):
+            part = slice(start, start + at_once)
+            self._tell_alike(groups[part], here[here >= 0], alike[part])
+        return alike
+
+    def _tell_alike(self, groups: NDArray[np.int64], here: NDArray[np.int64], alike: NDArray[np.float32]) -> None:
+        """Enter what is known of each group, whose places are all `here`, into (groups, m, m) zeros."""
+        column = np.full(len(self), -1, np.int64)
+        column[here] = np.arange(len(here))
         group, member = np.nonzero(groups >= 0)
         places = groups[group, member]
-        known = group * len(self) + places
-        order = np.argsort(known)
+        slots = np.full((len(groups), len(here)), -1, np.int32)
+        slots[group, column[places]] = member
         number, others, same = self.same_of_all(places)
-        wanted = group[number] * len(self) + others
-        at = order[np.minimum(np.searchsorted(known, wanted, sorter=order), len(order) - 1)] if len(order) else number
-        there = known[at] == wanted
-        alike = np.zeros((*groups.shape, groups.shape[1]), np.float32)
-        alike[group[number[there]], member[number[there]], member[at[there]]] = same[there]
-        return alike
+        inside = column[others] >= 0
+        number, columns, same = number[inside], column[others[inside]], same[inside]
+        slot = slots[group[number], columns]
+        number, slot, same = number[slot >= 0], slot[slot >= 0], same[slot >= 0]
+        alike[group[number], member[number], slot] = same
 
     def connect(self, n_places: int, links: Links) -> None:
         """Add links, in place of those that are there between the same articles; the archive may have grown."""
@@ -192,6 +202,9 @@ class Graph:
 
 MOST_IN_A_TABLE = 1_000
 """Articles of which a table of all pairs is made to ask what is known of groups of them: most groups share most of theirs."""
+
+MOST_SLOTS = 20_000_000
+"""Groups times articles that are asked of at once beyond that; bounds the memory."""
 
 SPREAD = 2
 """Room for links per link that counts, from which the others are cleared away."""

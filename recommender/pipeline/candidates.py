@@ -128,13 +128,16 @@ class Postings:
             weights = np.concatenate([weights, np.fromiter(since.values(), np.float32, len(since))])
         return rows, weights
 
-    def most_alike(self, terms: NDArray[np.int32], weights: NDArray[np.float32], k: int, n_rows: int) -> NDArray[np.int64]:
-        """The k of `n_rows` rows with the largest inner product with this one; ties and the rest as in `most_alike`."""
+    def by_term(self, terms: NDArray[np.integer], n_rows: int) -> sparse.csr_matrix:
+        """(len(terms), n_rows): the rows that hold each of these terms, with their weights."""
         found = [self.of(term) for term in terms.tolist()]
-        if not found:
-            return np.zeros(0, np.int64)
-        held = np.repeat(weights, [len(rows) for rows, _ in found])
-        products = held * np.concatenate([of for _, of in found])
-        sums = np.bincount(np.concatenate([rows for rows, _ in found]), products, minlength=n_rows)
-        rows = np.flatnonzero(sums)
-        return np.sort(rows[np.lexsort((rows, -sums[rows]))][:k])
+        starts = np.concatenate([[0], np.cumsum([len(rows) for rows, _ in found], dtype=np.int64)])
+        rows = np.concatenate([self._rows[:0], *(rows for rows, _ in found)])
+        weights = np.concatenate([self._weights[:0], *(weights for _, weights in found)])
+        return sparse.csr_matrix((weights, rows, starts), shape=(len(terms), n_rows))
+
+    def most_alike(self, queries: sparse.csr_matrix, k: int, n_rows: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """(query, row) as of the function of this name, of `n_rows` rows that are there now."""
+        terms, columns = np.unique(queries.indices, return_inverse=True)
+        held = sparse.csr_matrix((queries.data, columns, queries.indptr), shape=(queries.shape[0], len(terms)))
+        return most_alike(held, self.by_term(terms, n_rows), k)
