@@ -57,6 +57,7 @@ The way of the data, which is the way of the imports:
     following.py                what follows from a change: threads, lists, the saved neighbour search
     claiming.py                 a folder for one process at a time
     writer.py                   who may write, and in what transaction
+    spool.py                    the texts of an archive in a nameless file, while it is built
     building.py                 build, rebuild: all articles down the pipeline, into a new store
     writing.py                  add, remove, reweigh, overrule: what came, changed or went
     damage.py                   errors of SQLite -> what is wrong with an index

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sqlite3
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -20,7 +20,7 @@ from recommender.graph import Graph
 from recommender.links import Links, worth_keeping
 from recommender.loading import weights_of
 from recommender.pipeline.articles import Article
-from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
+from recommender.pipeline.content import BoilerplateCounter, Content, plain_text, plain_title
 from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
 from recommender.pipeline.evidence import Views, background_of
@@ -39,6 +39,7 @@ from recommender.records import (
     write_history,
     write_meta,
 )
+from recommender.spool import Spool, SpooledContents
 from recommender.store import Store, replacement
 from recommender.writer import WriteOptions, Written, sole_writer
 
@@ -94,7 +95,7 @@ def settings_of(store: Store) -> Settings:
 def replaced(articles: Iterable[Article], folder: Path, settings: Settings, previous: Former, options: WriteOptions) -> Written:
     """A whole new index of these articles in place of the old, for who holds `sole_writer`; with what there was `previous`ly."""
     with replacement(folder) as store:
-        taken = _take_in(store.db, articles, options)
+        taken = _take_in(store, articles, options)
         archive = _fitted(taken, settings, options)
         everything = np.arange(len(archive))
         write_archive(store.db, archive, everything)
@@ -109,37 +110,34 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
     return Written(added=len(archive))
 
 
-@dataclass(slots=True)
-class _Taken:
-    """What has been written of the articles that came in, in the order of their rows."""
+class _Taken(NamedTuple):
+    """What is left to do with the articles that came in, in the order of their rows."""
 
-    titles: list[str] = field(default_factory=list)
-    texts: list[str] = field(default_factory=list)
-    instants: list[float | None] = field(default_factory=list)
+    spool: Spool
+    instants: list[float | None]
 
 
-def _take_in(db: sqlite3.Connection, articles: Iterable[Article], options: WriteOptions) -> _Taken:
+def _take_in(store: Store, articles: Iterable[Article], options: WriteOptions) -> _Taken:
     """Write the articles as they come; of two with one id the later wins."""
-    taken = _Taken()
+    spool = Spool(store.folder)
+    instants: list[float | None] = []
     places: dict[str, int] = {}
     twice = 0
     for article in articles:
         place = places.setdefault(article.id, len(places))
-        write_article(db, place + 1, article)
-        title, text, instant = plain_title(article.title), plain_text(article.body), instant_of(article)
-        if place < len(taken.titles):
+        write_article(store.db, place + 1, article)
+        spool.put(place, plain_title(article.title), plain_text(article.body))
+        if place < len(instants):
             twice += 1
-            taken.titles[place], taken.texts[place], taken.instants[place] = title, text, instant
+            instants[place] = instant_of(article)
         else:
-            taken.titles.append(title)
-            taken.texts.append(text)
-            taken.instants.append(instant)
+            instants.append(instant_of(article))
         if len(places) % 500 == 0:
             options.stage("reading", len(places), 0)
     if not places:
         raise RecommenderError("no articles came in; nothing was changed")
     say_twice(twice, options)
-    return taken
+    return _Taken(spool, instants)
 
 
 def say_twice(twice: int, options: WriteOptions) -> None:
@@ -151,23 +149,20 @@ def say_twice(twice: int, options: WriteOptions) -> None:
 
 def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
-    total = len(taken.titles)
+    total = len(taken.spool)
     encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)
     counter = BoilerplateCounter()
-    for text in taken.texts:
+    for number, text in enumerate(taken.spool.texts()):
         counter.add(text)
-    boilerplate = counter.find()
-    contents = []
-    for number, (title, text) in enumerate(zip(taken.titles, taken.texts, strict=True)):
-        contents.append(without_boilerplate(title, text, boilerplate))
         if number % 500 == 0:
             options.stage("cleaning", number, total)
-    options.stage("counting terms", 0, total)
+    boilerplate = counter.find()
+    contents = SpooledContents(taken.spool, boilerplate)
     vocabulary = Vocabulary()
-    counts = count_terms(contents, vocabulary, learn=True)
+    counts = count_terms(_told("counting terms", contents, options), vocabulary, learn=True)
     options.stage("embedding", 0, total)
     encoder = encoder_of_name or LsaEncoder.fit(counts, vocabulary)
-    vectors = rounded(encoder.encode(contents, counts, progress=lambda done, of: options.stage("embedding", done, of)))
+    vectors = rounded(encoder.encode(contents, counts, progress=partial(options.stage, "embedding")))
     rows = np.arange(1, total + 1, dtype=np.int64)
     index = VectorIndex(encoder.dimensions)
     index.add(rows, vectors)
@@ -176,6 +171,13 @@ def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive
         rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
         boilerplate=boilerplate, background=background_of(vectors, days), weights=settings.weights, index=index,
     )  # fmt: skip
+
+
+def _told(stage: str, contents: Sequence[Content], options: WriteOptions) -> Iterator[Content]:
+    for number, content in enumerate(contents):
+        if number % 500 == 0:
+            options.stage(stage, number, len(contents))
+        yield content
 
 
 def compared(archive: Archive, views: Views, options: WriteOptions) -> Links:

@@ -98,7 +98,10 @@ class LsaEncoder:
         place[self.terms[fitted]] = fitted
         at = place[counts.text.indices]
         ends = np.concatenate([[0], np.cumsum(at >= 0)])[counts.text.indptr]
-        present, columns = np.unique(at[at >= 0], return_inverse=True)
+        present = np.flatnonzero(np.bincount(at[at >= 0], minlength=len(self.terms)))
+        column = np.zeros(len(self.terms), np.int32)
+        column[present] = np.arange(len(present))
+        columns = column[at[at >= 0]]
         known = sparse.csr_matrix((counts.text.data[at >= 0], columns, ends), shape=(len(counts), len(present)))
         weights = unit_rows(damped(known, self.idf[present]))
         return _unit(np.asarray(weights @ self.components[present].astype(np.float32)))

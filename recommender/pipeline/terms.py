@@ -167,6 +167,5 @@ def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """The rows at length 1; an empty row stays empty."""
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
     lengths = np.sqrt(np.bincount(rows, matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[0]))
-    scaled = matrix.copy()
-    scaled.data = (matrix.data / lengths[rows]).astype(np.float32)
-    return scaled
+    values = (matrix.data / lengths[rows]).astype(np.float32)
+    return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
