@@ -29,7 +29,7 @@ from starlette.testclient import TestClient
 
 from recommender import Article, Recommender
 from recommender.web.answering import AGES, OLD, ROOM, UNDATED, Answering, Refused
-from recommender.web.server import LONGEST_ADDRESS, Settings, make_app
+from recommender.web.application import LONGEST_ADDRESS, Application, Settings
 from tests.archives import newspaper
 
 PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()", "serve", "--port", "0"]
@@ -79,7 +79,7 @@ def copy(newsroom_index: Path, tmp_path: Path) -> Path:
 
 def client_of(index: Path, *origins: str) -> TestClient:
     settings = Settings(index=str(index), base_url="https://s.example/r", origins=origins)
-    return TestClient(make_app(settings), raise_server_exceptions=False, follow_redirects=False)
+    return TestClient(Application(settings), raise_server_exceptions=False, follow_redirects=False)
 
 
 @contextmanager
@@ -607,7 +607,7 @@ def wait_for(port: int) -> None:
 @pytest.mark.slow
 def test_a_head_that_never_ends_is_let_go(newsroom_index: Path) -> None:
     """A first and a second request that stop in their head are closed in about the time allowed; the rest is served."""
-    code = "import sys; from recommender.web import server; server.LONGEST_HEAD = 1.0; from recommender.cli import main; main()"
+    code = "from recommender.web import connections; connections.LONGEST_REQUEST = 1.0; from recommender.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--index", str(newsroom_index)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
