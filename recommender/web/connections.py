@@ -26,7 +26,7 @@ OWN_FILES = 256
 """Descriptors that a process needs for itself."""
 
 
-def options(most: int = MOST_CONNECTIONS) -> dict[str, Any]:
+def options(most: int) -> dict[str, Any]:
     """What uvicorn is told for at most so many connections, or as many as this process may have open."""
     return {
         "http": Patient,

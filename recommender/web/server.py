@@ -14,9 +14,9 @@ import uvicorn
 from uvicorn.supervisors import Multiprocess
 
 from recommender.errors import RecommenderError
+from recommender.web import connections
 from recommender.web.answering import Answering
 from recommender.web.application import Application, Settings
-from recommender.web.connections import options
 
 SETTINGS = "RECOMMENDER_SERVE"
 """The variable that hands the settings to the processes of uvicorn."""
@@ -45,7 +45,8 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, ready: Call
         os.environ[SETTINGS] = json.dumps(known)
         if workers > 1:
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = shared
-        config = uvicorn.Config("recommender.web.server:app_of_environment", factory=True, workers=workers, **options())
+        limits = connections.options(connections.MOST_CONNECTIONS)
+        config = uvicorn.Config("recommender.web.server:app_of_environment", factory=True, workers=workers, **limits)
         signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn sends it again when it has ended, and that is no failure
         ready(address)
         if workers > 1:
