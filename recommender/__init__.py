@@ -73,7 +73,8 @@ The way of the data, which is the way of the imports:
     web/connections.py          connections of uvicorn, with limits to patience and number
     web/server.py               the server as processes on a socket
     web/exporting.py            all answers as static files
-    web/guard.py                who may ask the desk for what: sessions, tokens, origins
+    web/sessions.py             who is logged in to the desk, and who guesses
+    web/guard.py                who may ask the desk for what: names, origins, tokens
     web/desk.py                 the editor's pages and forms
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command

@@ -68,9 +68,9 @@ def _header(description: str, **schema: Any) -> dict[str, Any]:
 
 
 _ABOUT = (
-    "Related articles and story threads. Read-only: HEAD is answered wherever GET is, any other method 405, any other address 404. "
-    "What is no HTTP is answered 400 in plain text, and 503 likewise where there are too many connections. A script of an origin "
-    "that was named to the server finds it in Access-Control-Allow-Origin."
+    "Related articles and story threads. Read-only: HEAD is answered wherever GET is, any other method 405, any other address "
+    "404. What is no HTTP is answered 400 in plain text, and 503 likewise where there are too many connections. A script of an "
+    "origin that was named to the server finds it in Access-Control-Allow-Origin."
 )
 _HEADERS = {
     "Cache-Control": _header("How long others may keep it"),
