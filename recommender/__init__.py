@@ -72,6 +72,7 @@ The way of the data, which is the way of the imports:
     web/application.py          answers over HTTP: paths, headers, counts
     web/connections.py          connections of uvicorn, with limits to patience and number
     web/server.py               the server as processes on a socket
+    web/tree.py                 the folder of an export, and what may be touched in it
     web/exporting.py            all answers as static files
     web/sessions.py             who is logged in to the desk, and who guesses
     web/guard.py                who may ask the desk for what: names, origins, tokens

@@ -30,7 +30,7 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"writer.py", "syncing.py", "web/exporting.py"},
+    "filelock": {"writer.py", "syncing.py", "web/tree.py"},
     "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pages.py"},
