@@ -32,7 +32,7 @@ def options(most: int) -> dict[str, Any]:
         "http": Patient,
         "ws": "none",
         "lifespan": "off",
-        "log_level": "warning",
+        "log_level": "error",  # or everybody could fill the log with warnings
         "access_log": False,
         "server_header": False,
         "proxy_headers": False,
@@ -81,6 +81,16 @@ class Patient(H11Protocol):
         elif self._sending is not None:
             self._sending.cancel()
             self._sending = None
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what is no HTTP; where it is the body of a request that is answered already, only end."""
+        if self.cycle is not None and not self.cycle.response_complete:
+            self.cycle.disconnected = True
+            self.cycle.message_event.set()
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         """More has been answered than the client takes: give it time, if there is room."""
