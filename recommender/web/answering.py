@@ -102,13 +102,17 @@ class Answering:
         self._edition: tuple[int, int] | None = None
         self._bytes = 0
 
-    def kept(self, kind: Kind, asked_id: str, query: str) -> Answer | None:
-        """The answer, where it was given before and the index has not changed since."""
+    def look(self) -> None:
+        """Forget what was kept if the index has changed."""
         edition = self._engine.edition()
         with self._lock:
             if edition != self._edition:
                 self._kept.clear()
                 self._edition, self._bytes = edition, 0
+
+    def kept(self, kind: Kind, asked_id: str, query: str) -> Answer | None:
+        """The answer, where it was given before and the index had not changed at the last look."""
+        with self._lock:
             answer = self._kept.get((kind, asked_id, query))
             if answer is not None:
                 self._kept.move_to_end((kind, asked_id, query))

@@ -73,6 +73,7 @@ class Application:
         self._vary = (b"vary", b"Accept-Encoding, Origin" if settings.origins else b"Accept-Encoding")
         self._fixed = {"openapi": _openapi(settings), "widget": _widget()}
         self._turn = asyncio.Lock()
+        self._looked: asyncio.AbstractEventLoop | None = None
         self._registry = CollectorRegistry()
         requests = Counter("recommender_requests", "Answers", ["route", "status"], registry=self._registry)
         seconds = Histogram(
@@ -121,14 +122,27 @@ class Application:
 
     async def _of_index(self, kind: Kind, asked_id: str, query: str) -> Answer:
         """The answer that is kept, or a new one: lists at once, what reads many rows one at a time and beside the lists."""
+        self._look()
         found = self._answering.kept(kind, asked_id, query)
         if found is not None:
             return found
         if kind == "related":
             return self._answering.answer(kind, asked_id, query)  # under a millisecond: no thread is worth it
         async with self._turn:
+            self._look()
             found = self._answering.kept(kind, asked_id, query)
             return found if found is not None else await asyncio.to_thread(self._answering.answer, kind, asked_id, query)
+
+    def _look(self) -> None:
+        """See whether the index has changed: once in a turn of the loop, for all requests that had come when it began."""
+        loop = asyncio.get_running_loop()
+        if self._looked is not loop:
+            self._answering.look()
+            self._looked = loop
+            loop.call_soon(self._look_again)
+
+    def _look_again(self) -> None:
+        self._looked = None
 
     def _metrics(self) -> bytes:
         """Counts of all processes of this server, in the text format of Prometheus."""

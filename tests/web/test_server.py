@@ -371,7 +371,7 @@ def test_kept_answers_have_a_limit(newsroom_index: Path, engine: Recommender, mo
     answering = Answering(newsroom_index, base_url="")
     ids = [article_id for thread in engine.threads() for article_id in thread.article_ids][:60]
     for one in ids:
-        answering.kept("related", one, "")
+        answering.look()
         answering.answer("related", one, "")
     assert answering.kept("related", ids[59], "") is not None
     assert answering.kept("related", ids[0], "") is None
@@ -590,6 +590,37 @@ def test_a_rebuild_goes_unnoticed_by_readers(tmp_path: Path) -> None:
         assert [float(one) for one in total] == [len(answers) + 1]  # both workers are counted, whichever was asked
         process.terminate()
         assert process.wait(timeout=30) == 0
+
+
+@pytest.mark.slow
+def test_a_change_is_seen_at_once_in_a_crowd(copy: Path) -> None:
+    """While eight others ask without a pause, each question that is sent after a write has ended is answered from after it."""
+    engine = Recommender.open(copy)
+    last = engine.related_ids(HERO, 20)[-1]
+    done = threading.Event()
+
+    def ask(port: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while not done.is_set():
+            connection.request("GET", f"/related/{HERO}?k=1")
+            connection.getresponse().read()
+        connection.close()
+
+    with running(copy) as (_, port):
+        wait_for(port)
+        readers = [threading.Thread(target=ask, args=(port,)) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        seen = []
+        for _ in range(15):
+            kept = engine.add_rule(f"pin {HERO} {last}")
+            seen.append(json.loads(fetch(port, f"/related/{HERO}?k=1")[2])["items"][0]["id"] == last)
+            engine.drop_rule(kept.number)
+            seen.append(json.loads(fetch(port, f"/related/{HERO}?k=1")[2])["items"][0]["id"] != last)
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert all(seen), seen
 
 
 def wait_for(port: int) -> None:
