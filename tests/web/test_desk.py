@@ -581,6 +581,38 @@ def test_no_form_makes_the_desk_fail(engine: Recommender, action: str, data: st.
 
 
 @pytest.mark.slow
+def test_who_dribbles_a_form_is_let_go(built: Path, tmp_path: Path) -> None:
+    """A head and a body that never end are closed when their time is up, and the desk goes on."""
+    index = shutil.copytree(built, tmp_path / "index")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "from recommender.web import connections; connections.LONGEST_REQUEST = 1.0; from recommender.cli import main; main()"
+    command = [sys.executable, "-c", code, "desk", "--index", str(index), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                try:
+                    assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+                    break
+                except httpx2.ConnectError:
+                    time.sleep(0.1)
+            head = f"POST /do/pin HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+            form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+            for sent in (head, head + form + "article=s00a0"):
+                with socket.create_connection(("127.0.0.1", port), timeout=8) as wire:
+                    started = time.monotonic()
+                    wire.sendall(sent.encode())
+                    assert wire.recv(100) == b""
+                    assert 0.5 < time.monotonic() - started < 5
+            assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+
+
+@pytest.mark.slow
 def test_the_command_serves_until_it_is_stopped(built: Path) -> None:
     """A process of its own says where it is, answers there, refuses another host's name, and ends in a second."""
     with socket.socket() as found:
