@@ -82,9 +82,13 @@ The way of the data, which is the way of the imports:
     web/fragments.py            lists, threads -> HTML and feeds
     web/answering.py            a path and its query -> the bytes of an answer, kept while the index is the same
     web/contract.py             what the server can be asked, as OpenAPI
-    web/server.py               answers over HTTP: Starlette on uvicorn
+    web/application.py          answers over HTTP: paths, headers, counts
+    web/connections.py          connections of uvicorn, with limits to patience and number
+    web/server.py               the server as processes on a socket
+    web/tree.py                 the folder of an export, and what may be touched in it
     web/exporting.py            all answers as static files
-    web/guard.py                who may ask the desk for what: sessions, tokens, origins
+    web/sessions.py             who is logged in to the desk, and who guesses
+    web/guard.py                who may ask the desk for what: names, origins, tokens
     web/desk.py                 the editor's pages and forms
     progress.py                 the progress of long work on a terminal
     shell.py                    streams, exit codes and words of a command

@@ -160,6 +160,11 @@ class Recommender:
             found = self._thread(store, thread_id)
             return found, tuple(store.shown(self._row(store, article_id)) for article_id in found.article_ids)
 
+    def merged(self) -> dict[str, str]:
+        """The id of each thread that was merged into another, and of the one that goes on."""
+        with self._reading() as store:
+            return store.redirects()
+
     def changes(self, since: datetime | None = None) -> list[ThreadChange]:
         """What happened to threads at or after a moment (timezone-aware), oldest first."""
         moment = "" if since is None else since.astimezone(UTC).isoformat(timespec="seconds")

@@ -239,6 +239,10 @@ class Store:
         found = self.query("SELECT thread FROM redirects WHERE former = ?", thread_id)
         return str(found[0][0]) if found else thread_id
 
+    def redirects(self) -> dict[str, str]:
+        """The id of each thread that was merged, and of the one that goes on."""
+        return dict(self.query("SELECT former, thread FROM redirects WHERE thread IN (SELECT id FROM threads) ORDER BY former"))
+
     def changes(self, since: str) -> Iterator[ThreadChange]:
         """What happened to threads at or after a moment (ISO 8601 in UTC), oldest first."""
         for at, kind, thread, other, articles, label in self.query(

@@ -30,7 +30,7 @@ DOORS = {
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"claiming.py", "web/exporting.py"},
+    "filelock": {"claiming.py", "web/tree.py"},
     "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pagetext.py"},
@@ -39,11 +39,11 @@ DOORS = {
     "httpcore2": {"sources/http.py", "sources/connections.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
-    "sqlite3": {"store.py", "damage.py", "writer.py", "building.py", "records.py"},
-    "starlette": {"web/server.py", "web/desk.py", "web/guard.py"},
+    "sqlite3": {"store.py", "damage.py", "writer.py", "records.py"},
+    "starlette": {"web/desk.py", "web/guard.py"},
     "jinja2": {"web/desk.py"},
-    "uvicorn": {"web/server.py", "commands/desk.py"},
-    "prometheus_client": {"web/server.py"},
+    "uvicorn": {"web/server.py", "web/connections.py", "commands/desk.py"},
+    "prometheus_client": {"web/application.py"},
 }
 """Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
 

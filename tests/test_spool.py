@@ -39,7 +39,8 @@ def test_contents_are_those_of_the_texts(tmp_path: Path) -> None:
     for place in range(1_200):
         spool.put(place, f"title {place}", f"Text number {place} of many.")
     contents = SpooledContents(spool, Boilerplate())
-    expected = [Content(title=f"title {n}", lead=f"Text number {n} of many.", text=f"Text number {n} of many.") for n in range(1_200)]
+    lines = [f"Text number {n} of many." for n in range(1_200)]
+    expected = [Content(title=f"title {n}", lead=line, text=line) for n, line in enumerate(lines)]
     assert list(contents) == expected
     assert contents[499:1_001] == expected[499:1_001]
     assert (contents[3], contents[-1:], len(contents)) == (expected[3], expected[-1:], 1_200)

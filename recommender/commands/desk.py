@@ -12,6 +12,7 @@ commands = typer.Typer()
 
 SHORTEST_TOKEN = 16
 """Characters of a token that cannot be found by trying."""
+MOST_CONNECTIONS = 200
 
 
 @commands.command(
@@ -44,6 +45,7 @@ def desk(
     try:
         import uvicorn
 
+        from recommender.web.connections import options
         from recommender.web.desk import desk
         from recommender.web.guard import LOOPBACK_NAMES, Access, is_loopback
     except ImportError as error:
@@ -58,10 +60,7 @@ def desk(
     engine = Recommender.open(index)
     if not quiet:
         say(f"the desk of {index} is at http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)")
-    uvicorn.run(
-        desk(engine, access), host=host, port=port, log_level="warning", access_log=False, server_header=False, ws="none",
-        proxy_headers=False, limit_concurrency=200, timeout_keep_alive=5, timeout_graceful_shutdown=5,
-    )  # fmt: skip
+    uvicorn.run(desk(engine, access), host=host, port=port, **options(MOST_CONNECTIONS))
 
 
 def _token_in(file: Path) -> str:

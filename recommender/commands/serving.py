@@ -49,10 +49,10 @@ def serve(
     if base_url is not None and not _ADDRESS.fullmatch(base_url):
         raise typer.BadParameter(f"--base-url takes an address such as https://news.example/stories, not {base_url!r}", ctx=ctx)
     try:
-        from recommender.web import server
+        from recommender.web import application, server
     except ImportError as error:
         missing = f"serving needs {error.name}, which is not installed"
         raise RecommenderError(f"{missing}; install it with `pip install 'recommender[serve]'`") from None
-    settings = server.Settings(index=str(Path(index)), base_url=base_url or "", origins=tuple(cors or ()))
+    settings = application.Settings(index=str(Path(index)), base_url=base_url or "", origins=tuple(cors or ()))
     tell = (lambda address: None) if quiet else (lambda address: say(f"{index} is served on {address}; Ctrl-C ends it"))
     server.serve(settings, host=host, port=port, workers=workers, ready=tell)

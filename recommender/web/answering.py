@@ -25,6 +25,8 @@ Kind = Literal["related", "threads", "thread", "feed"]
 LONGEST_LIST = 50
 MOST_THREADS = 500
 """Of one answer to /threads."""
+MOST_NUMBER = 10**9
+"""Beyond it no other number is understood either."""
 
 ROOM = 64 * 2**20
 """Bytes of answers that are kept, of each process; those asked for longest ago go first."""
@@ -100,13 +102,17 @@ class Answering:
         self._edition: tuple[int, int] | None = None
         self._bytes = 0
 
-    def kept(self, kind: Kind, asked_id: str, query: str) -> Answer | None:
-        """The answer, where it was given before and the index has not changed since."""
+    def look(self) -> None:
+        """Forget what was kept if the index has changed."""
         edition = self._engine.edition()
         with self._lock:
             if edition != self._edition:
                 self._kept.clear()
                 self._edition, self._bytes = edition, 0
+
+    def kept(self, kind: Kind, asked_id: str, query: str) -> Answer | None:
+        """The answer, where it was given before and the index had not changed at the last look."""
+        with self._lock:
             answer = self._kept.get((kind, asked_id, query))
             if answer is not None:
                 self._kept.move_to_end((kind, asked_id, query))
@@ -160,8 +166,8 @@ class Answering:
 
     def _threads(self, _: str, query: str) -> Answer:
         asked = _asked(query, {"min_size", "limit", "offset"})
-        found = self._patient.threads(min_size=_number(asked, "min_size", 2, 1, 10**9))
-        first = _number(asked, "offset", 0, 0, 10**9)
+        found = self._patient.threads(min_size=_number(asked, "min_size", 2, 1, MOST_NUMBER))
+        first = _number(asked, "offset", 0, 0, MOST_NUMBER)
         shown = found[first : first + _number(asked, "limit", 50, 1, MOST_THREADS)]
         body = _json({"total": len(found), "offset": first, "threads": [thread.to_json() for thread in shown]})
         return Answer(body=body, media_type=JSON, max_age=AGES[0][1])

@@ -29,7 +29,8 @@ from recommender.errors import (
 from recommender.pipeline.rules import Kind, Rule
 from recommender.rulebook import KeptRule
 from recommender.web.fragments import web_address
-from recommender.web.guard import Access, Guard, Sessions
+from recommender.web.guard import Access, Guard
+from recommender.web.sessions import Sessions
 
 HERE = Path(__file__).parent
 LIST_LENGTH = 10
@@ -194,7 +195,8 @@ class _Desk:
 
     def _page(self, request: Request, template: str, status: int = 200, **known: Any) -> Response:
         done = DONE.get(request.query_params.get("done", "")) if request.method == "GET" else None
-        values = {"form_token": request.state.form_token, "path": request.url.path, "error": "", "done": done, **known}
+        shown = {"form_token": request.state.form_token, "may_leave": request.state.may_leave, "path": request.url.path}
+        values = {**shown, "error": "", "done": done, **known}
         return HTMLResponse(self._templates.get_template(template).render(values), status_code=status)
 
 

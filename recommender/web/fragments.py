@@ -72,6 +72,18 @@ def thread_html(thread: StoryThread, articles: Sequence[Related], *, feed_url: s
     )
 
 
+def redirect_html(thread: StoryThread, address: str, *, canonical: str | None = None) -> str:
+    """A page that leads to the page of a thread, at once and without a script. `address` may be relative to it."""
+    label, target = escape(_text(thread.label) or thread.id), escape(address)
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f'<meta http-equiv="refresh" content="0; url={target}">\n<link rel="canonical" href="{escape(canonical or address)}">\n'
+        f"<title>{label}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>This story goes on elsewhere</h1>\n"
+        f'<p><a href="{target}" dir="auto">{label}</a></p>\n</main>\n</body>\n</html>\n'
+    )
+
+
 def thread_feed(thread: StoryThread, articles: Sequence[Related], *, page_url: str | None, feed_url: str | None) -> str:
     """A thread as RSS 2.0, newest article first. `page_url` and `feed_url` are where its page and this feed can be had.
 

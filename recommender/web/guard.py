@@ -1,29 +1,25 @@
 """Who may ask the desk for what: names of the host, sessions, tokens, forms of its own pages only, headers of every answer.
 
 Whatever the desk changes comes through `Guard`: a POST with the cookie of a session, the token that belongs to it, and the
-Origin of this very host. A session is a signed value in a cookie; nothing of it is kept here but the key, so that all end
-with the process.
+Origin of this very host.
 """
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import ipaddress
-import secrets
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qsl, urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from recommender.web.sessions import GUESS_SECONDS, SESSION_SECONDS, Guesses, Sessions
+
 COOKIE = "recommender_desk"
-SESSION_SECONDS = 12 * 3600
-"""A working day; then the token is asked for again."""
 LONGEST_FORM = 65_536
 """Bytes of a form; the longest rule that a page can ask for has a label and a comment."""
 MOST_FIELDS = 20
@@ -63,33 +59,6 @@ def is_loopback(host: str) -> bool:
         return host.lower() == "localhost"
 
 
-class Sessions:
-    """Signed values for a cookie, and the token of the forms that belongs to each."""
-
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._key = secrets.token_bytes(32)
-        self._clock = clock
-
-    def begin(self) -> str:
-        """The cookie of a new session."""
-        value = f"{int(self._clock())}-{secrets.token_urlsafe(24)}"
-        return f"{value}.{self._sign('session', value)}"
-
-    def holds(self, cookie: str) -> bool:
-        """Whether a cookie is of a session of ours that has not ended."""
-        value, _, signature = cookie.rpartition(".")
-        if not hmac.compare_digest(signature.encode(), self._sign("session", value).encode()):
-            return False
-        return 0 <= self._clock() - int(value.partition("-")[0]) < SESSION_SECONDS
-
-    def form_token(self, cookie: str) -> str:
-        """What every form of this session carries."""
-        return self._sign("form", cookie)
-
-    def _sign(self, use: str, value: str) -> str:
-        return hmac.new(self._key, f"{use} {value}".encode(), hashlib.sha256).hexdigest()
-
-
 class Guard:
     """Lets a request through to the desk, with `form`, `form_token` and `admitted` in its state, or answers it itself."""
 
@@ -97,6 +66,7 @@ class Guard:
         self._app = app
         self._access = access
         self._sessions = sessions
+        self._guesses = Guesses()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -109,49 +79,62 @@ class Guard:
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        hosts = headers.getlist("host")
-        if len(hosts) != 1 or not self._is_called(hosts[0]):
-            await _refuse("this desk is not called so; open it by the address that `recommender desk` printed", 403)(
-                scope, receive, send
-            )
-            return
         cookie = _cookie_of(headers)
         known = bool(cookie) and self._sessions.holds(cookie)
         form: dict[str, str] = {}
-        if scope["method"] == "POST":
-            if not _is_from(headers.getlist("origin"), hosts[0]):
-                await _refuse("this form is of another site; nothing was changed", 403)(scope, receive, send)
-                return
+        refused = self._refuses(scope, headers, known)
+        if refused is None and scope["method"] == "POST":
             found = await _form_of(headers, receive)
+            form = found or {}
             if found is None:
-                await _refuse("this form is too long, or none; nothing was changed", 413)(scope, receive, send)
-                return
-            form = found
-            token = self._sessions.form_token(cookie).encode()
-            if scope["path"] != "/login" and not (known and hmac.compare_digest(form.get("form_token", "").encode(), token)):
-                await _refuse("this page is out of date; go back, load it again and repeat; nothing was changed", 403)(
-                    scope, receive, send
-                )
-                return
-        elif scope["method"] not in ("GET", "HEAD"):
-            await _refuse("only GET, HEAD and POST are understood", 405)(scope, receive, send)
-            return
-        elif self._access.token is not None and not known and scope["path"] not in OPEN_PATHS:
-            await RedirectResponse("/login", status_code=303)(scope, receive, send)
+                refused = _refuse("this form is too long, or none; nothing was changed", 413)
+            elif scope["path"] == "/login":
+                if not self._guesses.may_be(_client(scope)):
+                    refused = _refuse(f"too many wrong tokens; wait {GUESS_SECONDS} seconds", 429)
+                    refused.headers["Retry-After"] = str(GUESS_SECONDS)
+            elif not (known and self._is_ours(form, cookie)):
+                refused = _refuse("this page is out of date; go back, load it again and repeat; nothing was changed", 403)
+            elif scope["path"] == "/logout":
+                self._sessions.end(cookie)
+                gone = {"Set-Cookie": _set_cookie("", headers, scope, seconds=0)}
+                refused = RedirectResponse("/login" if self._access.token else "/", status_code=303, headers=gone)
+        if refused is not None:
+            await refused(scope, receive, send)
             return
         if not known and self._access.token is None:
             cookie = self._sessions.begin()
-            send = _with_cookie(send, cookie, scope)
-        state = {"form": form, "form_token": self._sessions.form_token(cookie), "admit": lambda: self._admit(form, scope)}
+            send = _with_cookie(send, _set_cookie(cookie, headers, scope))
+        state = {
+            "form": form, "form_token": self._sessions.form_token(cookie), "may_leave": known and self._access.token is not None,
+            "admit": lambda: self._admit(form, headers, scope),
+        }  # fmt: skip
         scope["state"] = {**scope.get("state", {}), **state}
         await self._app(scope, receive, send)
 
-    def _admit(self, form: Mapping[str, str], scope: Scope) -> str | None:
+    def _refuses(self, scope: Scope, headers: Headers, known: bool) -> Response | None:
+        """What is said to a request that is turned away for what its head says."""
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._is_called(hosts[0]):
+            return _refuse("this desk is not called so; open it by the address that `recommender desk` printed", 403)
+        if scope["method"] == "POST":
+            if not _is_from(headers.getlist("origin"), hosts[0]):
+                return _refuse("this form is of another site; nothing was changed", 403)
+        elif scope["method"] not in ("GET", "HEAD"):
+            return _refuse("only GET, HEAD and POST are understood", 405)
+        elif self._access.token is not None and not known and scope["path"] not in OPEN_PATHS:
+            return RedirectResponse("/login", status_code=303)
+        return None
+
+    def _is_ours(self, form: Mapping[str, str], cookie: str) -> bool:
+        return hmac.compare_digest(form.get("form_token", "").encode(), self._sessions.form_token(cookie).encode())
+
+    def _admit(self, form: Mapping[str, str], headers: Headers, scope: Scope) -> str | None:
         """The Set-Cookie of a new session where the form holds the token, compared in constant time; else None."""
         token = self._access.token
         if token is None or not hmac.compare_digest(form.get("token", "").strip().encode(), token.encode()):
             return None
-        return _set_cookie(self._sessions.begin(), scope)
+        self._guesses.forgive(_client(scope))
+        return _set_cookie(self._sessions.begin(), headers, scope)
 
     def _is_called(self, host: str) -> bool:
         name = _name_of(host)
@@ -210,13 +193,19 @@ async def _form_of(headers: Headers, receive: Receive) -> dict[str, str] | None:
         return None
 
 
+def _client(scope: Scope) -> str:
+    return str((scope.get("client") or ("",))[0])
+
+
 def _refuse(message: str, status: int) -> PlainTextResponse:
     return PlainTextResponse(message + "\n", status_code=status)
 
 
-def _set_cookie(cookie: str, scope: Scope) -> str:
-    secure = "; Secure" if scope.get("scheme") == "https" else ""
-    return f"{COOKIE}={cookie}; Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Strict{secure}"
+def _set_cookie(cookie: str, headers: Headers, scope: Scope, seconds: int = SESSION_SECONDS) -> str:
+    """Secure where a browser or the connection says TLS: behind a proxy only the browser knows."""
+    behind_tls = scope.get("scheme") == "https" or headers.get("origin", "").lower().startswith("https://")
+    secure = "; Secure" if behind_tls else ""
+    return f"{COOKIE}={cookie}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Strict{secure}"
 
 
 def _with_headers(send: Send) -> Send:
@@ -228,10 +217,10 @@ def _with_headers(send: Send) -> Send:
     return sending
 
 
-def _with_cookie(send: Send, cookie: str, scope: Scope) -> Send:
+def _with_cookie(send: Send, cookie: str) -> Send:
     async def sending(message: Message) -> None:
         if message["type"] == "http.response.start":
-            MutableHeaders(scope=message).append("Set-Cookie", _set_cookie(cookie, scope))
+            MutableHeaders(scope=message).append("Set-Cookie", cookie)
         await send(message)
 
     return sending

@@ -26,9 +26,10 @@ from recommender.cli import app
 from recommender.pipeline.rules import parse_rules
 from recommender.store import Store
 from recommender.web import desk as desk_module
-from recommender.web import guard
+from recommender.web import sessions as keeping
 from recommender.web.desk import desk
-from recommender.web.guard import COOKIE, Access, Sessions, is_loopback
+from recommender.web.guard import COOKIE, HEADERS, Access, is_loopback
+from recommender.web.sessions import MOST_ENDED, MOST_GUESSERS, MOST_GUESSES, Guesses, Sessions
 from tests.archives import newspaper
 
 HERE = "http://127.0.0.1:8378"
@@ -290,7 +291,7 @@ def test_with_a_token_nothing_is_seen_or_changed_without_it(engine: Recommender)
     data = {"article": "s00a0", "other": "x0", "form_token": Sessions().form_token("")}
     assert client.post("/do/pin", data=data, headers={"Origin": HERE}).status_code == 403
     for wrong in ("", " ", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "\u00e9", "x" * 10_000):
-        assert log_in(client, wrong) == 403
+        assert log_in(browser(engine, Access(token=TOKEN)), wrong) == 403
     assert log_in(client, TOKEN, origin="http://evil.example") == 403
     assert not client.cookies
     assert state(engine) == before
@@ -312,7 +313,7 @@ def test_a_session_ends() -> None:
     now = 1_000_000.0
     sessions = Sessions(clock=lambda: now)
     cookie = sessions.begin()
-    for later, holds in ((0, True), (guard.SESSION_SECONDS - 1, True), (guard.SESSION_SECONDS, False), (-1, False)):
+    for later, holds in ((0, True), (keeping.SESSION_SECONDS - 1, True), (keeping.SESSION_SECONDS, False), (-1, False)):
         now = 1_000_000.0 + later
         assert sessions.holds(cookie) is holds
 
@@ -326,12 +327,101 @@ def test_a_form_of_a_session_that_has_ended_changes_nothing(engine: Recommender)
     headers = {"Origin": HERE, "Cookie": f"{COOKIE}={client.cookies[COOKIE]}"}
     client.cookies.clear()
     before = state(engine)
-    now += guard.SESSION_SECONDS
+    now += keeping.SESSION_SECONDS
     assert client.post("/do/pin", data=data, headers=headers).status_code == 403
     assert client.get("/", headers=headers, follow_redirects=False).headers["location"] == "/login"
     assert state(engine) == before
     now -= 1
     assert client.post("/do/pin", data=data, headers=headers, follow_redirects=False).status_code == 303
+
+
+def test_a_logout_ends_the_session_for_good(engine: Recommender) -> None:
+    """Whoever kept cookie and token of the form, or the whole request, gets nothing with them; the same browser logs in anew."""
+    client = browser(engine, Access(token=TOKEN))
+    assert log_in(client, TOKEN) == 303
+    token, cookie, before = form_token(client), client.cookies[COOKIE], state(engine)
+    assert '<form method="post" action="/logout">' in client.get("/").text
+    assert client.get("/logout").status_code == 404
+    assert client.post("/logout", headers={"Origin": HERE}).status_code == 413
+    assert client.post("/logout", data={"form_token": "0" * 64}, headers={"Origin": HERE}).status_code == 403
+    assert client.get("/", follow_redirects=False).status_code == 200  # only the right form ends a session
+    left = client.post("/logout", data={"form_token": token}, headers={"Origin": HERE}, follow_redirects=False)
+    assert (left.status_code, left.headers["location"]) == (303, "/login")
+    assert "Max-Age=0" in left.headers["set-cookie"]
+    assert not client.cookies
+    replayed = {"Origin": HERE, "Cookie": f"{COOKIE}={cookie}"}
+    data = {"form_token": token, "article": "s00a0", "other": "x0"}
+    assert client.post("/do/pin", data=data, headers=replayed).status_code == 403
+    assert client.get("/", headers=replayed, follow_redirects=False).headers["location"] == "/login"
+    assert state(engine) == before
+    assert log_in(client, TOKEN) == 303
+    assert client.cookies[COOKIE] != cookie
+    data["form_token"] = token  # of the session before
+    assert client.post("/do/pin", data=data, headers={"Origin": HERE}).status_code == 403
+
+
+def test_the_sessions_that_were_ended_have_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When there is no room to remember them, all sessions end rather than one come back."""
+    monkeypatch.setattr(keeping, "MOST_ENDED", 10)
+    sessions = Sessions()
+    begun = [sessions.begin() for _ in range(12)]
+    for cookie in begun[:11]:
+        sessions.end(cookie)
+    assert not any(map(sessions.holds, begun))
+    assert sessions.holds(sessions.begin())
+    assert MOST_ENDED * 200 < 10_000_000
+
+
+def test_a_token_cannot_be_guessed_by_trying(engine: Recommender) -> None:
+    """After five wrong ones the right one is refused too, for a minute and for that address alone; sessions that run go on."""
+    guessing = desk(engine, Access(token=TOKEN))
+    editor = TestClient(guessing, base_url=HERE, client=("10.0.0.7", 5000))
+    guesser = TestClient(guessing, base_url=HERE, client=("10.0.0.8", 5000))
+    for _ in range(3 * MOST_GUESSES):
+        assert log_in(editor, TOKEN) == 303  # the right one counts for nothing
+    assert [log_in(guesser, f"wrong-{n}") for n in range(MOST_GUESSES)] == [403] * MOST_GUESSES
+    refused = guesser.post("/login", data={"token": TOKEN}, headers={"Origin": HERE}, follow_redirects=False)
+    assert (refused.status_code, refused.headers["retry-after"], dict(refused.cookies)) == (429, "60", {})
+    assert log_in(TestClient(guessing, base_url=HERE, client=("10.0.0.9", 5000)), TOKEN) == 303
+    assert send(editor, "pin", article="s00a0", other="x0")[0] == 200
+
+
+def test_guesses_are_forgotten_in_time_and_take_little_room() -> None:
+    """Five a minute for an address, or for the whole network of an IPv6 one; a thousand addresses are remembered."""
+    now = 0.0
+    guesses = Guesses(clock=lambda: now)
+    assert [guesses.may_be("2001:db8::1") for _ in range(6)] == [True] * 5 + [False]
+    assert not guesses.may_be("2001:db8::ffff:2")
+    assert guesses.may_be("2001:db8:0:1::1")
+    now = 59.0
+    assert not guesses.may_be("2001:db8::1")
+    now = 60.0
+    assert guesses.may_be("2001:db8::1")
+    for n in range(3 * MOST_GUESSERS):
+        guesses.may_be(f"10.{n // 256}.{n % 256}.1")
+    assert len(guesses._made) == MOST_GUESSERS
+
+
+def test_behind_a_proxy_with_tls_the_cookie_is_secure(engine: Recommender) -> None:
+    """The browser says in Origin that it came by https, though the proxy asks without."""
+    client = browser(engine, Access(token=TOKEN))
+    origin = HERE.replace("http:", "https:")
+    answer = client.post("/login", data={"token": TOKEN}, headers={"Origin": origin}, follow_redirects=False)
+    assert {"HttpOnly", "SameSite=Strict", "Secure"} <= set(answer.headers["set-cookie"].split("; "))
+
+
+def test_nothing_of_the_desk_is_kept_by_a_cache(engine: Recommender) -> None:
+    """Pages, the login, refusals of every kind and redirects: `no-store` and the other headers, once each."""
+    client = browser(engine, Access(token=TOKEN))
+    answers = [client.get(path, follow_redirects=False) for path in ("/", "/login", "/desk.css", "/do/pin", "/none")]
+    answers += [client.post("/login", data={"token": "x"}, headers={"Origin": origin}) for origin in (HERE, "null")]
+    answers += [client.post("/login", data={"token": "x"}, headers={"Origin": HERE}) for _ in range(MOST_GUESSES)]
+    answers += [client.put("/"), client.get("/", headers={"Host": "evil.example"})]
+    answers += [client.post("/logout", headers={"Origin": HERE})]
+    assert {answer.status_code for answer in answers} >= {200, 303, 403, 405, 413, 429}
+    for answer in answers:
+        for name, value in HEADERS.items():
+            assert answer.headers.get_list(name) == [value]
 
 
 def test_markup_in_whatever_the_desk_shows_is_text(tmp_path: Path) -> None:
@@ -488,6 +578,38 @@ def test_no_form_makes_the_desk_fail(engine: Recommender, action: str, data: st.
     assert parse_rules(engine.export_rules(), "exported") == [kept.rule for kept in engine.rules()]
     for kept in engine.rules():
         engine.drop_rule(kept.number)
+
+
+@pytest.mark.slow
+def test_who_dribbles_a_form_is_let_go(built: Path, tmp_path: Path) -> None:
+    """A head and a body that never end are closed when their time is up, and the desk goes on."""
+    index = shutil.copytree(built, tmp_path / "index")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    code = "from recommender.web import connections; connections.LONGEST_REQUEST = 1.0; from recommender.cli import main; main()"
+    command = [sys.executable, "-c", code, "desk", "--index", str(index), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        try:
+            until = time.monotonic() + 30
+            while time.monotonic() < until:
+                try:
+                    assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+                    break
+                except httpx2.ConnectError:
+                    time.sleep(0.1)
+            head = f"POST /do/pin HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nOrigin: http://127.0.0.1:{port}\r\n"
+            form = "Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\n"
+            for sent in (head, head + form + "article=s00a0"):
+                with socket.create_connection(("127.0.0.1", port), timeout=8) as wire:
+                    started = time.monotonic()
+                    wire.sendall(sent.encode())
+                    assert wire.recv(100) == b""
+                    assert 0.5 < time.monotonic() - started < 5
+            assert httpx2.get(f"http://127.0.0.1:{port}/").status_code == 200
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
 @pytest.mark.slow

@@ -17,13 +17,14 @@ from pathlib import Path
 
 import pytest
 from filelock import FileLock
+from selectolax.lexbor import LexborHTMLParser
 from typer.testing import CliRunner
 
 from recommender import Article, Recommender, RecommenderError
 from recommender.answers import RelatedList
 from recommender.cli import app
 from recommender.errors import ExportError
-from recommender.web import exporting, fragments
+from recommender.web import fragments, tree
 from recommender.web.exporting import Exported, ExportOptions, export
 from tests.archives import newspaper, report
 
@@ -138,6 +139,40 @@ def test_only_what_differs_is_written_and_what_is_gone_is_removed(engine: Recomm
     assert place("related", "x0", ".json") not in changed.read_text()
 
 
+def test_a_merged_thread_leads_to_the_one_that_goes_on_as_long_as_that_lasts(engine: Recommender, tmp_path: Path) -> None:
+    """Page, JSON and feed under the former id; they go when the threads come apart, and the list of changes names them."""
+    out, changed = tmp_path / "out", tmp_path / "changed"
+    export(engine, out)
+    before, was = files(out), {engine.thread_of(f"s0{n}a0").id for n in range(2)}  # type: ignore[union-attr]
+    kept_rule = engine.add_rule("merge s00a0 s01a0")
+    goes_on = engine.thread_of("s00a0")
+    assert goes_on is not None
+    (former,) = was - {goes_on.id}
+    export(engine, out, ExportOptions(changed_list=changed, base_url="https://cdn.example/r"))
+    assert set(files(out)) == set(before)
+    assert {place("threads", former, ending) for ending in (".json", ".html")} <= set(changed.read_text().splitlines())
+    told = json.loads(files(out)[place("threads", former, ".json")])
+    assert told == {"id": former, "merged_into": goes_on.id, "path": place("threads", goes_on.id, ".json")}
+    page_at = place("threads", former, ".html")
+    page = LexborHTMLParser(files(out)[page_at].decode())
+    (refresh,) = page.css("meta[http-equiv=refresh]")
+    seconds, _, target = str(refresh.attributes["content"]).partition("; url=")
+    assert seconds == "0"
+    assert (out / page_at).parent.joinpath(target).resolve() == out / place("threads", goes_on.id, ".html")
+    assert [link.attributes["href"] for link in page.css("main a")] == [target]
+    canonical = f"https://cdn.example/r/{place('threads', goes_on.id, '.html')}"
+    assert [link.attributes["href"] for link in page.css("link[rel=canonical]")] == [canonical]
+    assert files(out)[place("feeds", former, ".xml")] == files(out)[place("feeds", goes_on.id, ".xml")]
+    export(engine, tmp_path / "fresh", ExportOptions(base_url="https://cdn.example/r"))
+    assert files(out) == files(tmp_path / "fresh")
+    engine.drop_rule(kept_rule.number)
+    engine.remove(["s01a0", "s01a1", "s01a2", "s00a0", "s00a1", "s00a2"])
+    export(engine, out, ExportOptions(changed_list=changed))
+    gone = {place("threads", former, ".json"), place("threads", former, ".html"), place("feeds", former, ".xml")}
+    assert not gone & set(files(out))
+    assert gone <= set(changed.read_text().splitlines())
+
+
 def test_a_file_that_somebody_changed_is_put_right(engine: Recommender, tmp_path: Path) -> None:
     """Content of the same length counts too: files are compared, not their dates."""
     export(engine, tmp_path / "out")
@@ -193,7 +228,7 @@ def test_links_lead_nowhere_out_of_the_folder(engine: Recommender, tmp_path: Pat
     victim = out / place("threads", engine.threads()[0].id, ".html")
     victim.unlink()
     victim.symlink_to(next(iter(before)))
-    for name in (exporting.BESIDE, exporting.JOURNAL):
+    for name in (tree.BESIDE, tree.JOURNAL):
         (out / name).symlink_to(next(iter(before)))
     export(engine, out)
     assert not victim.is_symlink()
@@ -207,7 +242,7 @@ def test_links_lead_nowhere_out_of_the_folder(engine: Recommender, tmp_path: Pat
 def test_two_exports_at_once_are_refused(engine: Recommender, tmp_path: Path) -> None:
     """The second ends with one line; the first is not disturbed."""
     export(engine, tmp_path / "out")
-    with FileLock(tmp_path / "out" / exporting.LOCK), pytest.raises(ExportError, match="another export writes to it"):
+    with FileLock(tmp_path / "out" / tree.LOCK), pytest.raises(ExportError, match="another export writes to it"):
         export(engine, tmp_path / "out")
     assert export(engine, tmp_path / "out").written == 0
 
@@ -248,7 +283,7 @@ def test_an_export_that_stopped_is_ended_by_the_next(
     assert files(out) == files(tmp_path / "fresh")
     now = files(out)
     assert changed.read_text().splitlines() == sorted(path for path in former | now if former.get(path) != now.get(path))
-    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == [exporting.MARKER, exporting.LOCK]
+    assert sorted(path.name for path in out.iterdir() if path.name.startswith(".")) == [tree.MARKER, tree.LOCK]
 
 
 @pytest.mark.slow
@@ -257,10 +292,10 @@ def test_an_export_that_was_killed_is_ended_by_the_next(engine: Recommender, tmp
     export(engine, tmp_path / "fresh")
     rightly = files(tmp_path / "fresh")
     code = (
-        "import sys, time; from recommender import Recommender; from recommender.web import exporting as e\n"
-        "write = e._Tree.write\n"
+        "import sys, time; from recommender import Recommender; from recommender.web import exporting as e, tree as t\n"
+        "write = t.Tree.write\n"
         "def slow(*a): write(*a); print('.', flush=True); time.sleep(0.01)\n"
-        "e._Tree.write = slow; e.export(Recommender.open(sys.argv[1]), sys.argv[2])\n"
+        "t.Tree.write = slow; e.export(Recommender.open(sys.argv[1]), sys.argv[2])\n"
     )
     for kill in range(10):
         out = tmp_path / f"out{kill}"
@@ -387,7 +422,7 @@ def test_a_full_disk_is_one_line_and_the_next_export_ends_it(
     engine: Recommender, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """An error of ours that says what to do; the tenth file is the first that does not fit."""
-    opened = exporting._open_new
+    opened = tree._open_new
     count = iter(range(10))
 
     def full(place: Path) -> int:
@@ -395,7 +430,7 @@ def test_a_full_disk_is_one_line_and_the_next_export_ends_it(
             raise OSError(errno.ENOSPC, "No space left on device")
         return opened(place)
 
-    monkeypatch.setattr(exporting, "_open_new", full)
+    monkeypatch.setattr(tree, "_open_new", full)
     with pytest.raises(ExportError, match=r"No space left on device.*make room"):
         export(engine, tmp_path / "out")
     monkeypatch.undo()

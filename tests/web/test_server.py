@@ -29,7 +29,7 @@ from starlette.testclient import TestClient
 
 from recommender import Article, Recommender
 from recommender.web.answering import AGES, OLD, ROOM, UNDATED, Answering, Refused
-from recommender.web.server import LONGEST_ADDRESS, Settings, make_app
+from recommender.web.application import LONGEST_ADDRESS, Application, Settings
 from tests.archives import newspaper
 
 PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()", "serve", "--port", "0"]
@@ -79,7 +79,7 @@ def copy(newsroom_index: Path, tmp_path: Path) -> Path:
 
 def client_of(index: Path, *origins: str) -> TestClient:
     settings = Settings(index=str(index), base_url="https://s.example/r", origins=origins)
-    return TestClient(make_app(settings), raise_server_exceptions=False, follow_redirects=False)
+    return TestClient(Application(settings), raise_server_exceptions=False, follow_redirects=False)
 
 
 @contextmanager
@@ -371,7 +371,7 @@ def test_kept_answers_have_a_limit(newsroom_index: Path, engine: Recommender, mo
     answering = Answering(newsroom_index, base_url="")
     ids = [article_id for thread in engine.threads() for article_id in thread.article_ids][:60]
     for one in ids:
-        answering.kept("related", one, "")
+        answering.look()
         answering.answer("related", one, "")
     assert answering.kept("related", ids[59], "") is not None
     assert answering.kept("related", ids[0], "") is None
@@ -592,6 +592,37 @@ def test_a_rebuild_goes_unnoticed_by_readers(tmp_path: Path) -> None:
         assert process.wait(timeout=30) == 0
 
 
+@pytest.mark.slow
+def test_a_change_is_seen_at_once_in_a_crowd(copy: Path) -> None:
+    """While eight others ask without a pause, each question that is sent after a write has ended is answered from after it."""
+    engine = Recommender.open(copy)
+    last = engine.related_ids(HERO, 20)[-1]
+    done = threading.Event()
+
+    def ask(port: int) -> None:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        while not done.is_set():
+            connection.request("GET", f"/related/{HERO}?k=1")
+            connection.getresponse().read()
+        connection.close()
+
+    with running(copy) as (_, port):
+        wait_for(port)
+        readers = [threading.Thread(target=ask, args=(port,)) for _ in range(8)]
+        for reader in readers:
+            reader.start()
+        seen = []
+        for _ in range(15):
+            kept = engine.add_rule(f"pin {HERO} {last}")
+            seen.append(json.loads(fetch(port, f"/related/{HERO}?k=1")[2])["items"][0]["id"] == last)
+            engine.drop_rule(kept.number)
+            seen.append(json.loads(fetch(port, f"/related/{HERO}?k=1")[2])["items"][0]["id"] != last)
+        done.set()
+        for reader in readers:
+            reader.join()
+    assert all(seen), seen
+
+
 def wait_for(port: int) -> None:
     """Until it answers; a worker may come up a little later than the address."""
     until = time.monotonic() + 30
@@ -607,7 +638,7 @@ def wait_for(port: int) -> None:
 @pytest.mark.slow
 def test_a_head_that_never_ends_is_let_go(newsroom_index: Path) -> None:
     """A first and a second request that stop in their head are closed in about the time allowed; the rest is served."""
-    code = "import sys; from recommender.web import server; server.LONGEST_HEAD = 1.0; from recommender.cli import main; main()"
+    code = "from recommender.web import connections; connections.LONGEST_REQUEST = 1.0; from recommender.cli import main; main()"
     command = [sys.executable, "-c", code, "serve", "--port", "0", "--index", str(newsroom_index)]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
