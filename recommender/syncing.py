@@ -223,6 +223,7 @@ def _asked_wordpress(site: WordPress, known: _Known, now: datetime, options: Syn
                 latest = max(latest, _as_wordpress_writes(min(article.updated, now)))
             if len(news.articles) % 100 == 0:
                 options.progress("fetching", len(news.articles), 0)
+        news.left_out |= site.protected
 
     take(site.posts(since))
     ids = set(known.ids | news.seen())
@@ -238,6 +239,7 @@ def _asked_wordpress(site: WordPress, known: _Known, now: datetime, options: Syn
         take(site.posts_of(sorted(listed - ids)))  # a scheduled post carries the moment at which it was written
         ids = (ids | listed) - news.gone
         checked = now.isoformat()
+    news.gone |= site.protected
     return news, replace(known, ids=frozenset(ids), since=latest or None, checked=checked)
 
 

@@ -90,6 +90,8 @@ def rows_of_address(source: str, notice: Callable[[str], None]) -> Iterator[Mapp
         notice(f"{plain_address(source)}: {site.kind}")
         if isinstance(site, WordPress):
             yield from site.posts()
+            if site.protected:
+                notice(f"{plain_address(source)}: {len(site.protected):,} left out: with a password")
         elif isinstance(site, Feed):
             yield from site.rows()
         else:

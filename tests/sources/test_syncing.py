@@ -91,6 +91,24 @@ def test_a_post_that_is_no_longer_published_is_removed_and_comes_back(site: Site
     assert held(index) == published(site)
 
 
+def test_a_post_with_a_password_is_not_shown_to_anybody(site: Site, tmp_path: Path) -> None:
+    """It leaves the index when it gets one, comes back without, and costs no further requests meanwhile."""
+    index = tmp_path / "index"
+    hidden = {"title": {"rendered": "Protected: post 2"}, "content": {"rendered": "", "protected": True}}
+    site.write(7, **hidden)
+    assert brought(site, index).added == 6
+    shown = dict(site.posts[2])
+    site.write(2, **hidden)
+    assert counts(brought(site, index))[0::3] == (0, 1)
+    assert set(held(index)) == {"1", "3", "4", "5", "6"}
+    quiet = brought(site, index)
+    assert (quiet.added, quiet.updated, quiet.removed, quiet.left_out) == (0, 0, 0, 0)
+    assert quiet.requests <= 4
+    site.write(2, title=shown["title"], content=shown["content"])
+    assert brought(site, index).added == 1
+    assert set(held(index)) == {"1", "2", "3", "4", "5", "6"}
+
+
 def test_a_scheduled_post_appears_though_it_was_written_long_ago(site: Site, tmp_path: Path) -> None:
     """Its change lies before what is known, so only the count and the ids tell of it."""
     index = tmp_path / "index"
