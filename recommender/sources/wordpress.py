@@ -36,7 +36,7 @@ class WordPress:
         self.root = root
         """Address of the API: `https://site.example/wp-json/`, or `https://site.example/?rest_route=/`."""
         self.protected: set[str] = set()
-        """Ids of posts with a password that were met so far: listed, but without a text for who does not know it. They are no rows."""
+        """Ids of the posts with a password that were met so far: listed, but without their text. They are no rows."""
         self._most_pages = most_pages
 
     def posts(self, since: str | None = None) -> Iterator[dict[str, object]]:

@@ -9,6 +9,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 from contextlib import suppress
@@ -174,3 +175,16 @@ def expire(site: Site) -> None:
         "elseif (strpos($name, '_transient_related') === 0) { update_option($name, array('until' => 0) + get_option($name)); }"
         "}"
     )
+
+
+def recommender_command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line with these words, which has to succeed."""
+    program = [sys.executable, "-c", "from recommender.cli import main; main()"]
+    done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone: WordPress curls quotes, lengthens dashes and makes paragraphs."""
+    return re.sub(r"[\W_]+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text))).strip()
