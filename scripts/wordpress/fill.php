@@ -88,9 +88,9 @@ foreach ( array( 'A first sketch', 'Notes from the council', 'Do not print yet' 
 	$article = array( 'id' => "draft-$number", 'title' => $title, 'body' => "Draft $number: nobody but its author reads this.", 'section' => 'World' );
 	post( $article, 'draft' );
 }
-post( array( 'id' => 'for-editors-only', 'title' => 'For editors only', 'body' => 'A private post.', 'published' => '2024-06-20T08:00:00Z' ), 'private' );
-post( array( 'id' => 'for-subscribers', 'title' => 'For subscribers', 'body' => 'A post with a password.', 'password' => 'sesame' ), 'publish' );
-post( array( 'id' => 'for-another-day', 'title' => 'For another day', 'body' => 'A scheduled post.', 'published' => '2099-01-01T08:00:00Z' ), 'future' );
+post( array( 'id' => 'for-editors-only', 'title' => 'For editors only', 'body' => 'A private post.', 'section' => 'World', 'published' => '2024-06-20T08:00:00Z' ), 'private' );
+post( array( 'id' => 'for-subscribers', 'title' => 'For subscribers', 'body' => 'A post with a password.', 'section' => 'World', 'password' => 'sesame' ), 'publish' );
+post( array( 'id' => 'for-another-day', 'title' => 'For another day', 'body' => 'A scheduled post.', 'section' => 'World', 'published' => '2099-01-01T08:00:00Z' ), 'future' );
 wp_defer_term_counting( false );
 $wpdb->query( 'COMMIT' );
 

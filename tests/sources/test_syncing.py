@@ -94,7 +94,7 @@ def test_a_post_that_is_no_longer_published_is_removed_and_comes_back(site: Site
 def test_a_post_with_a_password_is_not_shown_to_anybody(site: Site, tmp_path: Path) -> None:
     """It leaves the index when it gets one, comes back without, and costs no further requests meanwhile."""
     index = tmp_path / "index"
-    hidden = {"title": {"rendered": "Protected: post 2"}, "content": {"rendered": "", "protected": True}}
+    hidden: dict[str, Any] = {"title": {"rendered": "Protected: post 2"}, "content": {"rendered": "", "protected": True}}
     site.write(7, **hidden)
     assert brought(site, index).added == 6
     shown = dict(site.posts[2])
