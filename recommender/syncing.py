@@ -4,8 +4,8 @@
     INDEX/sync.lock    held while an index is synced
 
 The ids that a source is about to give are written down before its articles, and the moment after them: a sync that is
-killed anywhere is made good by the next, which sees some articles twice. Only articles that came from a source by `sync`
-are removed for it.
+killed anywhere is made good by the next, which sees some articles twice. Only articles that came from a source by `sync`,
+or from the same WordPress site by `build`, are removed for it.
 """
 
 from __future__ import annotations
@@ -145,7 +145,8 @@ def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synce
     key = plain_address(source).rstrip("/")
     with sole_sync(folder), Client(plain_address(source), options.manners) as client:
         state = _State.read(folder)
-        known = state.sources.get(key, _Known()) if state.generation == _generation(folder) else _forgotten(state, key)
+        forgotten = key not in state.sources or state.generation != _generation(folder)
+        known = _forgotten(state, key) if forgotten else state.sources[key]
         news, after = _asked(client, source, known, options)
         _say_left_out(news, options)
         state.refuse_ids_of_others(key, news.seen())
@@ -332,7 +333,20 @@ def _generation(folder: Path) -> str | None:
 
 def _forgotten(state: _State, key: str) -> _Known:
     """A source whose articles may not be in the index as they were: all is asked for again, but its ids are known."""
-    return _Known(ids=state.sources[key].ids) if key in state.sources else _Known()
+    return _Known(ids=state.sources[key].ids if key in state.sources else _built_of(key, state.folder))
+
+
+def _built_of(key: str, folder: Path) -> frozenset[str]:
+    """The posts of a WordPress site that a `build` of its address or its export has brought, by their numbers and addresses."""
+    if not (folder / MANIFEST).exists():
+        return frozenset()
+    with contextlib.closing(Store.open(folder)) as store:
+        rows = store.query("SELECT id, url FROM articles")
+        return frozenset(str(number) for number, url in rows if number.isdecimal() and _within(url, key))
+
+
+def _within(url: str | None, site: str) -> bool:
+    return (url or "").partition("://")[2].startswith(site.partition("://")[2] + "/")
 
 
 @dataclass(slots=True)

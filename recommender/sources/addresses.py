@@ -18,6 +18,7 @@ FAILURES_IN_A_ROW = 5
 _WORDPRESS = "wordpress:"
 _FEED = re.compile(rb"<(?:\w+:)?(?:rss|feed|RDF)[\s>]|https?://(?:www\.)?jsonfeed\.org/version")
 INSTALL = "install what sites need with `pip install 'recommender[sites]'`"
+_LET_IT = "let the site allow /wp-json/wp/v2/posts, or export it (Tools, Export, All content) and build from that file"
 _NAME_IT = "name a WordPress site, a feed, a sitemap or a list of page addresses"
 
 
@@ -69,18 +70,18 @@ def open_site(client: Client, source: str, front: Answer | None = None) -> Site:
     if source.strip().startswith(_WORDPRESS) or "/wp-json" in address or "rest_route=" in address:
         if found := find_wordpress(client, address):
             return found
-        reason = "there is no REST API of WordPress"
-        raise UnreadableSourceError(address, reason, "check the address, or let the site allow /wp-json/wp/v2/posts")
+        raise UnreadableSourceError(address, "there is no REST API of WordPress", f"check the address, or {_LET_IT}")
     front = front or client.get(address)
     if is_sitemap(front.content) or is_list(front.content):
         pages, news = pages_named(client, front)
         return Pages(client=client, pages=pages, news=news)
     if _FEED.search(front.content[:8192]):
         return Feed(answer=front)
-    if (found := find_wordpress(client, address, front)) is None:
-        reason = "its REST API of WordPress cannot be read" if says_wordpress(front) else "it is no source that is known"
-        raise UnreadableSourceError(address, reason, _NAME_IT)
-    return found
+    if found := find_wordpress(client, address, front):
+        return found
+    if says_wordpress(front):
+        raise UnreadableSourceError(address, "its REST API of WordPress cannot be read", _LET_IT)
+    raise UnreadableSourceError(address, "it is no source that is known", _NAME_IT)
 
 
 def rows_of_address(source: str, notice: Callable[[str], None]) -> Iterator[Mapping[str, object]]:
