@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import http.server
+import json
 import os
 import re
 import threading
@@ -19,7 +20,7 @@ import pytest
 
 from recommender import Recommender, read_articles
 from tests.web.test_server import running
-from tests.web.wordpress import PUTIN, ROOT, Site, expire, free_port, has_latest, lists, recommender_command, settings
+from tests.web.wordpress import PUTIN, ROOT, Site, expire, free_port, has_latest, lists, must_use, recommender_command, settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -157,16 +158,6 @@ def test_a_static_export_does_what_the_server_does(
         assert has_latest(site.page())
 
 
-@contextmanager
-def must_use(site: Site, code: str) -> Iterator[None]:
-    """PHP that runs on every page."""
-    folder = site.folder / "site" / "wp-content" / "mu-plugins"
-    folder.mkdir(exist_ok=True)
-    (folder / "trial.php").write_text(f"<?php {code}")
-    yield
-    (folder / "trial.php").unlink()
-
-
 SCRIPT_TAG = """
 add_action('wp_footer', function () {
     if (is_singular('post')) {
@@ -217,17 +208,17 @@ BLOCK_TEMPLATE = """
 
 
 @contextmanager
-def block_theme(site: Site) -> Iterator[None]:
-    """Twenty Twenty-Three, with latest posts below the article as the site editor puts them into the template of posts."""
+def block_theme(site: Site, template: str | None = BLOCK_TEMPLATE) -> Iterator[None]:
+    """Twenty Twenty-Three, with this template of posts as the site editor keeps one; None: with its own."""
     if not (site.folder / "site" / "wp-content" / "themes" / "twentytwentythree").exists():
         pytest.skip("this WordPress brings no block theme")
     arranged = site.php("echo wp_json_encode(get_option('sidebars_widgets'));")
     made = site.php(
-        "switch_theme('twentytwentythree'); delete_option('theme_switched');"
+        "switch_theme('twentytwentythree'); delete_option('theme_switched'); if ($in['template'] === null) { exit('0'); }"
         "$post = array('post_type' => 'wp_template', 'post_name' => 'single', 'post_title' => 'Single');"
         "$id = wp_insert_post(wp_slash($post + array('post_status' => 'publish', 'post_content' => $in['template'])));"
         "wp_set_object_terms($id, 'twentytwentythree', 'wp_theme'); echo $id;",
-        template=BLOCK_TEMPLATE,
+        template=template,
     )
     try:
         yield
@@ -273,3 +264,36 @@ def test_a_block_theme_shows_them_too(
         links.get_by_role("link").nth(1).click()
         page.wait_for_load_state()
         assert number_of(page) == expected[PUTIN][1]
+
+
+def test_a_block_theme_shows_them_below_the_article(site: Site, serving: str, expected: dict[str, list[int]]) -> None:
+    """With the theme's own template, which has no latest posts; once, after the text."""
+    with block_theme(site, template=None):
+        settings(site, server=serving, append=True)
+        text = site.page()
+        assert numbers(site, text) == expected[PUTIN]
+        assert text.count('<nav class="related-stories"') == 1
+        assert text.index("setting foot in North Korea") < text.index('<nav class="related-stories"') < text.index("</main>")
+
+
+def test_the_block_widgets_of_a_new_site_are_replaced(site: Site, serving: str, expected: dict[str, list[int]]) -> None:
+    """What WordPress puts into the sidebar of a classic theme since 5.8: a group of a heading and latest posts."""
+    given = (
+        '<!-- wp:group --><div class="wp-block-group"><!-- wp:heading --><h2>Recent Posts</h2><!-- /wp:heading -->'
+        "<!-- wp:latest-posts /--></div><!-- /wp:group -->"
+    )
+    arranged = site.php(
+        "echo wp_json_encode(get_option('sidebars_widgets')); update_option('widget_block', array(9 => array('content' => $in['given'])));"
+        "update_option('sidebars_widgets', array('sidebar-1' => array('block-9')));",
+        given=given,
+    )
+    try:
+        settings(site)
+        assert ">Recent Posts</h2>" in site.page()
+        settings(site, server=serving)
+        text = site.page()
+        assert numbers(site, text) == expected[PUTIN]
+        assert "Recent Posts" not in text
+        assert "wp-block-latest-posts__list" not in text
+    finally:
+        site.php("update_option('sidebars_widgets', $in); delete_option('widget_block');", **json.loads(arranged))

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from recommender import Article, read_articles
+from recommender.errors import UnreadableSourceError
 from recommender.folder import MANIFEST
 from recommender.store import Store
 from tests.conftest import SAMPLE
-from tests.web.wordpress import PUTIN, Site, plain, recommender_command
+from tests.web.wordpress import PUTIN, Site, must_use, plain, recommender_command
 
 pytestmark = pytest.mark.slow
 
@@ -141,11 +142,26 @@ def a_busy_day(site: Site) -> Iterator[None]:
     )
 
 
-def test_sync_follows_a_busy_day(site: Site, tmp_path: Path) -> None:
+@contextlib.contextmanager
+def options(site: Site, **chosen: str) -> Iterator[None]:
+    """Options of the site, for a while."""
+    was = site.php(
+        "foreach ($in as $name => $value) { $was[$name] = get_option($name); update_option($name, $value); }"
+        "echo wp_json_encode($was);",
+        **chosen,
+    )
+    try:
+        yield
+    finally:
+        site.php("foreach ($in as $name => $value) { update_option($name, $value); }", **json.loads(was))
+
+
+@pytest.mark.parametrize("zone", ["America/Los_Angeles", "Asia/Tokyo"])
+def test_sync_follows_a_busy_day(site: Site, tmp_path: Path, zone: str) -> None:
     """The counts are those of what the desk did, and the index holds what a reader can open, no more and no less."""
     index = tmp_path / "index"
     assert synced(site, index)["added"] == 290
-    with a_busy_day(site):
+    with options(site, timezone_string=zone), a_busy_day(site):
         day = synced(site, index)
         assert {name: day[name] for name in ("added", "updated", "removed")} == {"added": 2, "updated": 2, "removed": 2}
         now = published(site)
@@ -156,6 +172,25 @@ def test_sync_follows_a_busy_day(site: Site, tmp_path: Path) -> None:
     assert {name: night[name] for name in ("added", "updated", "removed")} == {"added": 2, "updated": 2, "removed": 2}
     assert held(index) == published(site)
     assert len(held(index)) == 290
+
+
+def test_a_site_with_plain_addresses_is_read_too(site: Site) -> None:
+    """Permalinks such as /?p=42, the API at ?rest_route=."""
+    with options(site, permalink_structure=""):
+        found = {article.id: article.url for article in read_articles([site.url])}
+    assert found == {str(number): f"{site.url}/?p={number}" for number in site.ids.values()}
+
+
+def test_a_site_that_closes_its_api_is_told_the_way_round_it(site: Site) -> None:
+    """As security plug-ins do: one line that names the export."""
+    code = (
+        "add_filter('rest_authentication_errors', function () { return new WP_Error('closed', 'No.', array('status' => 401)); });"
+    )
+    with (
+        must_use(site, code),
+        pytest.raises(UnreadableSourceError, match=r"cannot be read; let the site allow .* or export it \("),
+    ):
+        list(read_articles([site.url]))
 
 
 def test_a_site_that_has_not_changed_costs_four_requests_and_no_write(site: Site, tmp_path: Path) -> None:

@@ -12,7 +12,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from http.server import BaseHTTPRequestHandler
@@ -188,3 +189,13 @@ def recommender_command(*words: str | Path) -> subprocess.CompletedProcess[str]:
 def plain(text: str) -> str:
     """Letters and digits alone: WordPress curls quotes, lengthens dashes and makes paragraphs."""
     return re.sub(r"[\W_]+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text))).strip()
+
+
+@contextmanager
+def must_use(site: Site, code: str) -> Iterator[None]:
+    """PHP that runs on every page."""
+    folder = site.folder / "site" / "wp-content" / "mu-plugins"
+    folder.mkdir(exist_ok=True)
+    (folder / "trial.php").write_text(f"<?php {code}")
+    yield
+    (folder / "trial.php").unlink()
