@@ -256,9 +256,11 @@ def test_the_block_and_the_widget_show_the_list_or_the_latest(site: Site, server
     other = "who-tb-steps"
     server.answers[f"/related/{site.ids[other]}"] = server.answers[f"/related/{site.ids[PUTIN]}"]
     arranged = json.loads(site.php("echo wp_json_encode(get_option('sidebars_widgets'));"))
+    text = site.php("echo get_post($in['id'])->post_content;", id=site.ids[other])
+    change = "wp_update_post(wp_slash(array('ID' => $in['id'], 'post_content' => $in['content'])));"
     site.php(
-        "wp_update_post(array('ID' => $in['id'], 'post_content' => $in['content']));"
-        "update_option('widget_related_stories', array(2 => array('title' => 'A & B', 'number' => 0), '_multiwidget' => 1));"
+        f"{change} $widget = array('title' => 'A & B', 'number' => 0);"
+        "update_option('widget_related_stories', array(2 => $widget, '_multiwidget' => 1));"
         "update_option('sidebars_widgets', array('sidebar-1' => array('related_stories-2', 'recent-posts-2')));",
         id=site.ids[other],
         content='<!-- wp:related-stories/list {"number":1} /--><!-- wp:group --><div><!-- wp:heading --><h2>Newest</h2>'
@@ -279,6 +281,7 @@ def test_the_block_and_the_widget_show_the_list_or_the_latest(site: Site, server
     assert "Newest" in page
     assert has_latest(page)
     site.php("update_option('sidebars_widgets', $in);", **arranged)
+    site.php(change, id=site.ids[other], content=text)
 
 
 def test_another_address_can_be_asked(site: Site, server: Server) -> None:

@@ -283,7 +283,8 @@ def test_the_block_widgets_of_a_new_site_are_replaced(site: Site, serving: str, 
         "<!-- wp:latest-posts /--></div><!-- /wp:group -->"
     )
     arranged = site.php(
-        "echo wp_json_encode(get_option('sidebars_widgets')); update_option('widget_block', array(9 => array('content' => $in['given'])));"
+        "echo wp_json_encode(get_option('sidebars_widgets'));"
+        "update_option('widget_block', array(9 => array('content' => $in['given'])));"
         "update_option('sidebars_widgets', array('sidebar-1' => array('block-9')));",
         given=given,
     )

@@ -127,7 +127,7 @@ class Related_Stories_Settings {
 			'append'  => __( 'At the end of its text. Nothing is added where nothing is related.', 'related-stories' ),
 		);
 		if ( isset( $notes[ $args['field'] ] ) ) {
-			echo ' <span class="description">' . esc_html( $notes[ $args['field'] ] ) . '</span>';
+			printf( is_bool( $value ) ? ' <span class="description">%s</span>' : '<p class="description">%s</p>', esc_html( $notes[ $args['field'] ] ) );
 		}
 	}
 
