@@ -1,8 +1,8 @@
 """Keeps an index up to date with a source on the web: what is new, changed or gone there.
 
 The ids that a source is about to give are written down before its articles, and the moment after them: a sync that is
-killed anywhere is made good by the next, which sees some articles twice. Only articles that came from a source by `sync`
-are removed for it.
+killed anywhere is made good by the next, which sees some articles twice. Only articles that came from a source by `sync`,
+or from the same WordPress site by `build`, are removed for it.
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ FAILURES_IN_A_ROW = 5
 
 _WORDPRESS = "wordpress:"
 INSTALL = "install what sites need with `pip install 'recommender[sites]'`"
+_LET_IT = "let the site allow /wp-json/wp/v2/posts, or export it (Tools, Export, All content) and build from that file"
 _NAME_IT = "name a WordPress site, a feed, a sitemap or a list of page addresses; a single page is taken with --format html"
 
 
@@ -68,8 +69,7 @@ def open_site(client: Client, source: str, front: Answer | None = None, *, forma
     if format == "wordpress" or (format is None and is_api):
         if found := find_wordpress(client, address):
             return found
-        reason = "there is no REST API of WordPress"
-        raise UnreadableSourceError(address, reason, "check the address, or let the site allow /wp-json/wp/v2/posts")
+        raise UnreadableSourceError(address, "there is no REST API of WordPress", f"check the address, or {_LET_IT}")
     if format == "html":
         return Pages(client=client, pages=[Page(address, "")], kind="a page by itself")
     front = front or client.get(address)
@@ -89,7 +89,7 @@ def open_site(client: Client, source: str, front: Answer | None = None, *, forma
         return found
     if says_wordpress(front):
         at = front.url.rstrip("/")
-        remedy = f"let the site allow /wp-json/wp/v2/posts, or name {at}/wp-sitemap.xml, or for the latest posts {at}/feed/"
+        remedy = f"{_LET_IT}; or name {at}/wp-sitemap.xml, or for the latest posts {at}/feed/"
         raise UnreadableSourceError(address, "its REST API of WordPress cannot be read", remedy)
     raise UnreadableSourceError(address, "it is no source that is known", _NAME_IT)
 
@@ -131,6 +131,8 @@ def rows_of_address(
             raise UnreadableSourceError(plain_address(source), "it has no articles", "look at the address in a browser")
         yield first
         yield from rows
+        if isinstance(site, WordPress) and site.protected:
+            notice(f"{plain_address(source)}: {len(site.protected):,} left out: with a password")
 
 
 def _pages(site: Pages, notice: Callable[[str], None]) -> Iterator[Row]:

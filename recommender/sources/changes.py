@@ -101,6 +101,7 @@ def _changes_of_wordpress(site: WordPress, inquiry: Inquiry) -> tuple[News, Know
                 latest = max(latest, _as_wordpress_writes(min(article.updated, now)))
             if len(news.articles) % 100 == 0:
                 inquiry.progress("fetching", len(news.articles), 0)
+        news.left_out |= site.protected
 
     take(site.posts(since))
     ids = set(known.ids | news.seen())
@@ -116,6 +117,7 @@ def _changes_of_wordpress(site: WordPress, inquiry: Inquiry) -> tuple[News, Know
         take(site.posts_of(sorted(listed - ids)))  # a scheduled post carries the moment at which it was written
         ids = (ids | listed) - news.gone
         checked = now.isoformat()
+    news.gone |= site.protected
     return news, replace(known, ids=frozenset(ids), since=latest or None, checked=checked)
 
 

@@ -18,6 +18,7 @@ from typing import Any
 from recommender.claiming import ClaimedError, claimed
 from recommender.errors import RecommenderError, SyncBusyError, WriteFailedError
 from recommender.folder import MANIFEST, read_manifest
+from recommender.store import Store
 
 STATE = "sync.json"
 LOCK = "sync.lock"
@@ -78,7 +79,9 @@ class State:
 
     def known_of(self, key: str) -> Known:
         """What is known of a source; only its ids where its articles may not be in the index as they were: all is asked anew."""
-        known = self.sources.get(key, Known())
+        known = self.sources.get(key)
+        if known is None:
+            return Known(ids=built_of(key, self.folder))
         return known if self.generation == generation_of(self.folder) else Known(ids=known.ids)
 
     def write(self, key: str, known: Known) -> None:
@@ -102,6 +105,19 @@ class State:
             if other != key and (both := sorted(known.ids & ids)):
                 reason = f"{key}: article {both[0]!r} and {len(both) - 1:,} more have the ids of articles of {other}"
                 raise RecommenderError(f"{reason}; give each source an index of its own with --index")
+
+
+def built_of(key: str, folder: Path) -> frozenset[str]:
+    """The posts of a WordPress site that a `build` of its address or its export has brought, by their numbers and addresses."""
+    if not (folder / MANIFEST).exists():
+        return frozenset()
+    with contextlib.closing(Store.open(folder)) as store:
+        rows = store.query("SELECT id, url FROM articles")
+        return frozenset(str(number) for number, url in rows if number.isdecimal() and _within(url, key))
+
+
+def _within(url: str | None, site: str) -> bool:
+    return (url or "").partition("://")[2].startswith(site.partition("://")[2] + "/")
 
 
 def _known_from(told: Mapping[str, Any]) -> Known:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit, urlunsplit
@@ -35,6 +35,8 @@ class WordPress:
         self._client = client
         self.root = root
         """Address of the API: `https://site.example/wp-json/`, or `https://site.example/?rest_route=/`."""
+        self.protected: set[str] = set()
+        """Ids of the posts with a password that were met so far: listed, but without their text. They are no rows."""
         self._most_pages = most_pages
         self._total: int | None = None
         """How many posts there are, by the answer that came last; None where it does not say."""
@@ -53,7 +55,7 @@ class WordPress:
         seen: set[str] = set()
         for page in self._pages(asked):
             seen.update(map(_id_of, page))
-            yield from (row_of_post(post) for post in page if since is None or _modified(post) >= since)
+            yield from self._rows(post for post in page if since is None or _modified(post) >= since)
             if since is not None and all(_modified(post) < since for post in page):
                 return
         if since is None and self._total not in (None, len(seen)):  # one with an old number has appeared on a page that was read
@@ -75,7 +77,15 @@ class WordPress:
         """These posts as rows of articles, as far as they are published."""
         asked = {"_embed": "author,wp:term,wp:featuredmedia", "_fields": EMBED_FIELDS}
         for page in self._chosen(ids, asked):
-            yield from map(row_of_post, page)
+            yield from self._rows(page)
+
+    def _rows(self, posts: Iterable[dict[str, Any]]) -> Iterator[dict[str, object]]:
+        for post in posts:
+            content = post.get("content")
+            if isinstance(content, dict) and content.get("protected"):
+                self.protected.add(_id_of(post))
+            else:
+                yield row_of_post(post)
 
     def _chosen(self, ids: Sequence[str], asked: Mapping[str, object]) -> Iterator[list[dict[str, Any]]]:
         for first in range(0, len(ids), PER_PAGE):

@@ -5,6 +5,7 @@ The format is RSS 2.0 with names of WordPress's own (`wp:post_id`, `wp:status`, 
 
 from __future__ import annotations
 
+import html
 import io
 import re
 from collections import Counter
@@ -110,7 +111,8 @@ def _left_out(item: Element) -> str:
 
 def _row(item: Element, images: dict[str, str], authors: dict[str, str], language: str) -> dict[str, object]:
     author = _text(item, "dc:creator")
-    terms = [(one.get("domain"), (one.text or "").strip(), one.get("nicename")) for one in item if one.tag == "category"]
+    categories = [one for one in item if one.tag == "category"]
+    terms = [(one.get("domain"), html.unescape(one.text or "").strip(), one.get("nicename")) for one in categories]
     sections = [name for domain, name, slug in terms if domain == "category" and slug != "uncategorized"]
     meta = {_text(one, "wp:meta_key"): _text(one, "wp:meta_value") for one in item if one.tag == "wp:postmeta"}
     body = _SHORTCODE.sub("", _CAPTION.sub("", _text(item, "content:encoded")))
@@ -125,7 +127,7 @@ def _row(item: Element, images: dict[str, str], authors: dict[str, str], languag
         "url": _text(item, "link"),
         "section": next((name for name in sections if name != "Uncategorized"), ""),
         "tags": [name for domain, name, _ in terms if domain == "post_tag"],
-        "authors": [authors.get(author) or author] if author else [],
+        "authors": [html.unescape(authors.get(author) or author)] if author else [],
         "language": language,
         "image": images.get(meta.get("_thumbnail_id", ""), ""),
     }

@@ -44,12 +44,13 @@ function author( string $name ): int {
 /** One article as a post. */
 function post( array $article, string $status ): int {
 	$fields = array(
-		'post_title'   => $article['title'],
-		'post_content' => $article['body'],
-		'post_name'    => $article['id'],
-		'post_status'  => $status,
-		'post_author'  => empty( $article['authors'] ) ? 1 : author( $article['authors'][0] ),
-		'tags_input'   => $article['tags'] ?? array(),
+		'post_title'    => $article['title'],
+		'post_content'  => $article['body'],
+		'post_name'     => $article['id'],
+		'post_status'   => $status,
+		'post_author'   => empty( $article['authors'] ) ? 1 : author( $article['authors'][0] ),
+		'tags_input'    => $article['tags'] ?? array(),
+		'post_password' => $article['password'] ?? '',
 	);
 	if ( ! empty( $article['section'] ) ) {
 		$fields['post_category'] = array( wp_create_category( $article['section'] ) );
@@ -87,7 +88,9 @@ foreach ( array( 'A first sketch', 'Notes from the council', 'Do not print yet' 
 	$article = array( 'id' => "draft-$number", 'title' => $title, 'body' => "Draft $number: nobody but its author reads this.", 'section' => 'World' );
 	post( $article, 'draft' );
 }
-post( array( 'id' => 'for-editors-only', 'title' => 'For editors only', 'body' => 'A private post.', 'published' => '2024-06-20T08:00:00Z' ), 'private' );
+post( array( 'id' => 'for-editors-only', 'title' => 'For editors only', 'body' => 'A private post.', 'section' => 'World', 'published' => '2024-06-20T08:00:00Z' ), 'private' );
+post( array( 'id' => 'for-subscribers', 'title' => 'For subscribers', 'body' => 'A post with a password.', 'section' => 'World', 'password' => 'sesame' ), 'publish' );
+post( array( 'id' => 'for-another-day', 'title' => 'For another day', 'body' => 'A scheduled post.', 'section' => 'World', 'published' => '2099-01-01T08:00:00Z' ), 'future' );
 wp_defer_term_counting( false );
 $wpdb->query( 'COMMIT' );
 

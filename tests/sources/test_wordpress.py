@@ -55,6 +55,14 @@ def test_posts_become_articles_with_all_their_fields(site: Site) -> None:
     assert notices == [f"{site.address}: a WordPress site (REST API)"]
 
 
+def test_posts_with_a_password_are_left_out_with_a_word(site: Site) -> None:
+    """WordPress lists them with a title and no text."""
+    site.write(7, content={"rendered": "", "protected": True}, title={"rendered": "Protected: Ferry"})
+    notices: list[str] = []
+    assert {article.id for article in read_articles([site.address], notice=notices.append)} == set("123456")
+    assert notices[1:] == [f"{site.address}: 1 left out: with a password"]
+
+
 @pytest.mark.parametrize(("folder", "plain"), [("", False), ("/news", False), ("", True), ("/news", True)])
 @pytest.mark.parametrize("scheme", ["", "wordpress:"])
 @pytest.mark.parametrize("end", ["", "/"])
@@ -130,6 +138,7 @@ def test_a_wordpress_whose_api_is_off_says_what_to_name_instead(site: Site, cont
         list(read_articles([site.address]))
     assert str(caught.value) == (
         f"{site.address}: its REST API of WordPress cannot be read; let the site allow /wp-json/wp/v2/posts, "
+        "or export it (Tools, Export, All content) and build from that file; "
         f"or name {site.address}/wp-sitemap.xml, or for the latest posts {site.address}/feed/"
     )
 

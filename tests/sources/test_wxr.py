@@ -48,6 +48,16 @@ def test_a_post_is_read_with_all_its_fields(tmp_path: Path) -> None:
     ]
 
 
+def test_names_are_read_without_entities(tmp_path: Path) -> None:
+    """WordPress keeps an ampersand in the name of a term as `&amp;`, and exports it as it is kept."""
+    more = (
+        '<category domain="category" nicename="art"><![CDATA[Art &amp; Life]]></category>'
+        '<category domain="post_tag" nicename="sp"><![CDATA[S&amp;P 500]]></category>'
+    )
+    (article,) = read_articles([written(tmp_path, "export.xml", export(item(1, more=more)))])
+    assert (article.section, article.tags) == ("Art & Life", ("S&P 500",))
+
+
 def test_only_published_posts_are_taken_and_the_rest_is_counted(tmp_path: Path) -> None:
     """Drafts, pages, attachments and posts behind a password stay out, and a notice says how many of each."""
     secret = item(6, more="<wp:post_password><![CDATA[x]]></wp:post_password>")

@@ -9,9 +9,11 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import tempfile
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from http.cookiejar import CookieJar
 from http.server import BaseHTTPRequestHandler
@@ -174,3 +176,26 @@ def expire(site: Site) -> None:
         "elseif (strpos($name, '_transient_related') === 0) { update_option($name, array('until' => 0) + get_option($name)); }"
         "}"
     )
+
+
+def recommender_command(*words: str | Path) -> subprocess.CompletedProcess[str]:
+    """The command line with these words, which has to succeed."""
+    program = [sys.executable, "-c", "from recommender.cli import main; main()"]
+    done = subprocess.run([*program, *map(str, words)], capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def plain(text: str) -> str:
+    """Letters and digits alone: WordPress curls quotes, lengthens dashes and makes paragraphs."""
+    return re.sub(r"[\W_]+", " ", html.unescape(re.sub(r"<[^>]*>", " ", text))).strip()
+
+
+@contextmanager
+def must_use(site: Site, code: str) -> Iterator[None]:
+    """PHP that runs on every page."""
+    folder = site.folder / "site" / "wp-content" / "mu-plugins"
+    folder.mkdir(exist_ok=True)
+    (folder / "trial.php").write_text(f"<?php {code}")
+    yield
+    (folder / "trial.php").unlink()

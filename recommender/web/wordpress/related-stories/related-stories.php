@@ -27,10 +27,11 @@ if ( is_admin() ) {
 /**
  * The settings, complete: what is not stored has its default.
  *
- * @return array{server: string, number: int, title: string, append: bool, replace: bool}
+ * @return array{source: string, server: string, number: int, title: string, append: bool, replace: bool}
  */
 function related_stories_settings() {
 	$defaults = array(
+		'source'  => 'server',
 		'server'  => '',
 		'number'  => 5,
 		'title'   => '',

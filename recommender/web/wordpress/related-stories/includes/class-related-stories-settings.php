@@ -49,7 +49,8 @@ class Related_Stories_Settings {
 		);
 		add_settings_section( 'related_stories', '', '__return_false', 'related-stories' );
 		$fields = array(
-			'server'  => __( 'Address of the server', 'related-stories' ),
+			'source'  => __( 'Lists come from', 'related-stories' ),
+			'server'  => __( 'Its address', 'related-stories' ),
 			'number'  => __( 'Number of stories', 'related-stories' ),
 			'title'   => __( 'Title', 'related-stories' ),
 			'replace' => __( 'In place of the latest posts', 'related-stories' ),
@@ -80,10 +81,11 @@ class Related_Stories_Settings {
 		$server = isset( $typed['server'] ) && is_string( $typed['server'] ) ? trim( $typed['server'] ) : '';
 		$clean  = esc_url_raw( $server, array( 'http', 'https' ) );
 		if ( '' !== $server && ( '' === $clean || ! preg_match( '~^https?://[^/?#]+[^?#]*$~i', $server ) ) ) {
-			add_settings_error( 'related_stories', 'server', __( 'The address of the server must begin with http:// or https:// and name a host; it was not changed.', 'related-stories' ) );
+			add_settings_error( 'related_stories', 'server', __( 'The address must begin with http:// or https:// and name a host; it was not changed.', 'related-stories' ) );
 			$clean = related_stories_settings()['server'];
 		}
 		return array(
+			'source'  => isset( $typed['source'] ) && 'export' === $typed['source'] ? 'export' : 'server',
 			'server'  => untrailingslashit( $clean ),
 			'number'  => isset( $typed['number'] ) && is_scalar( $typed['number'] ) ? max( 1, min( 20, (int) $typed['number'] ) ) : 5,
 			'title'   => isset( $typed['title'] ) && is_string( $typed['title'] ) ? sanitize_text_field( $typed['title'] ) : '',
@@ -101,7 +103,16 @@ class Related_Stories_Settings {
 		$value = related_stories_settings()[ $args['field'] ];
 		$id    = $args['label_for'];
 		$name  = 'related_stories[' . $args['field'] . ']';
-		if ( is_bool( $value ) ) {
+		if ( 'source' === $args['field'] ) {
+			printf(
+				'<select id="%s" name="%s"><option value="server">%s</option><option value="export"%s>%s</option></select>',
+				esc_attr( $id ),
+				esc_attr( $name ),
+				esc_html__( 'a server: recommender serve', 'related-stories' ),
+				selected( $value, 'export', false ),
+				esc_html__( 'static files: recommender export', 'related-stories' )
+			);
+		} elseif ( is_bool( $value ) ) {
 			printf( '<input id="%s" name="%s" type="checkbox" value="1" %s>', esc_attr( $id ), esc_attr( $name ), checked( $value, true, false ) );
 		} elseif ( is_int( $value ) ) {
 			printf( '<input id="%s" name="%s" type="number" class="small-text" min="1" max="20" value="%d">', esc_attr( $id ), esc_attr( $name ), (int) $value );
@@ -109,13 +120,14 @@ class Related_Stories_Settings {
 			printf( '<input id="%s" name="%s" type="text" class="regular-text" value="%s">', esc_attr( $id ), esc_attr( $name ), esc_attr( $value ) );
 		}
 		$notes = array(
-			'server'  => __( 'As the web server of this site reaches it, for example http://127.0.0.1:8000', 'related-stories' ),
+			'server'  => __( 'As the web server of this site reaches it: of the server, for example http://127.0.0.1:8377, or of the folder with the static files, for example https://cdn.example/stories', 'related-stories' ),
+			'number'  => __( 'At most so many; static files hold no more than they were exported with (-k).', 'related-stories' ),
 			'title'   => __( "Empty: 'Related stories' in the language of the site.", 'related-stories' ),
 			'replace' => __( "On the page of an article, the 'Recent Posts' widget and the 'Latest Posts' block show related stories.", 'related-stories' ),
 			'append'  => __( 'At the end of its text. Nothing is added where nothing is related.', 'related-stories' ),
 		);
 		if ( isset( $notes[ $args['field'] ] ) ) {
-			echo ' <span class="description">' . esc_html( $notes[ $args['field'] ] ) . '</span>';
+			printf( is_bool( $value ) ? ' <span class="description">%s</span>' : '<p class="description">%s</p>', esc_html( $notes[ $args['field'] ] ) );
 		}
 	}
 
@@ -130,6 +142,11 @@ class Related_Stories_Settings {
 		settings_fields( 'related_stories' );
 		do_settings_sections( 'related-stories' );
 		submit_button();
-		echo '</form></div>';
+		echo '</form>';
+		$posts = get_posts( array( 'numberposts' => 1, 'has_password' => false ) );
+		if ( $posts && '' !== Related_Stories_Source::url( $posts[0]->ID, related_stories_settings() ) ) {
+			echo '<p id="related-stories-told">' . esc_html( Related_Stories_Source::told( $posts[0]->ID, related_stories_settings() ) ) . '</p>';
+		}
+		echo '</div>';
 	}
 }

@@ -54,7 +54,7 @@ class Related_Stories_Source {
 			$known = self::fetched( $url, $post_id, $known );
 			set_transient( $key, $known, self::KEPT );
 		}
-		return self::shown( $known['items'], $post_id );
+		return array_slice( self::shown( $known['items'], $post_id ), 0, $settings['number'] );
 	}
 
 	/**
@@ -81,13 +81,20 @@ class Related_Stories_Source {
 	 * @param int   $post_id  The post.
 	 * @param array $settings As of related_stories_settings().
 	 */
-	private static function url( $post_id, $settings ) {
-		$url = '' === $settings['server'] ? ''
-			: untrailingslashit( $settings['server'] ) . '/related/' . rawurlencode( (string) $post_id ) . '?k=' . $settings['number'];
+	public static function url( $post_id, $settings ) {
+		$url = untrailingslashit( $settings['server'] ) . '/related/';
+		if ( '' === $settings['server'] ) {
+			$url = '';
+		} elseif ( 'export' === $settings['source'] ) {
+			$digest = hash( 'sha256', (string) $post_id );
+			$url   .= substr( $digest, 0, 2 ) . "/$digest.json";
+		} else {
+			$url .= $post_id . '?k=' . $settings['number'];
+		}
 		/**
-		 * The address of the list of a post: change it for a static export or for other article ids.
+		 * The address of the list of a post: change it for other article ids or another rule of names.
 		 *
-		 * @param string $url     The server's address, '' if the settings name no server.
+		 * @param string $url     The address by the settings, '' if they name none.
 		 * @param int    $post_id The post.
 		 * @param int    $number  How many stories are wanted.
 		 */
@@ -112,16 +119,7 @@ class Related_Stories_Source {
 	 * @param array  $known   What is cached: 'items' and 'until'.
 	 */
 	private static function fetched( $url, $post_id, $known ) {
-		$response = wp_remote_get(
-			$url,
-			array(
-				'timeout'             => self::TIMEOUT,
-				'redirection'         => 1,
-				'limit_response_size' => self::LARGEST,
-				'user-agent'          => 'related-stories/' . RELATED_STORIES_VERSION,
-				'headers'             => array( 'Accept' => 'application/json' ),
-			)
-		);
+		$response = self::ask( $url );
 		$status   = wp_remote_retrieve_response_code( $response );
 		if ( 404 === $status || 410 === $status ) {
 			return array(
@@ -139,6 +137,52 @@ class Related_Stories_Source {
 			'items' => $items,
 			'until' => time() + self::fresh_for( time() - (int) get_post_time( 'U', true, $post_id ) ),
 		);
+	}
+
+	/**
+	 * The answer to one question, cached nowhere, or an error.
+	 *
+	 * @param string $url The address to ask.
+	 * @return array|WP_Error
+	 */
+	private static function ask( $url ) {
+		return wp_remote_get(
+			$url,
+			array(
+				'timeout'             => self::TIMEOUT,
+				'redirection'         => 1,
+				'limit_response_size' => self::LARGEST,
+				'user-agent'          => 'related-stories/' . RELATED_STORIES_VERSION,
+				'headers'             => array( 'Accept' => 'application/json' ),
+			)
+		);
+	}
+
+	/**
+	 * In a sentence, how the source answers for a post at this moment: for the settings page.
+	 *
+	 * @param int   $post_id  The post.
+	 * @param array $settings As of related_stories_settings().
+	 */
+	public static function told( $post_id, $settings ) {
+		$url      = self::url( $post_id, $settings );
+		$response = self::ask( $url );
+		if ( is_wp_error( $response ) ) {
+			/* translators: 1: address, 2: what went wrong. */
+			return sprintf( __( 'No answer from %1$s: %2$s', 'related-stories' ), $url, $response->get_error_message() );
+		}
+		$status = wp_remote_retrieve_response_code( $response );
+		if ( 404 === $status || 410 === $status ) {
+			/* translators: 1: address, 2: title of a post. */
+			return sprintf( __( '%1$s answers that there is no list for the post "%2$s". If the address is right, the index does not hold this post yet: run `recommender sync`, and `recommender export` if you use one.', 'related-stories' ), $url, get_the_title( $post_id ) );
+		}
+		$items = 200 === $status ? self::read( wp_remote_retrieve_body( $response ) ) : null;
+		if ( null === $items ) {
+			/* translators: 1: address, 2: status of HTTP. */
+			return sprintf( __( '%1$s gives no list of stories (status %2$s). Is it the address of a recommender?', 'related-stories' ), $url, $status );
+		}
+		/* translators: 1: number of stories, 2: title of a post. */
+		return sprintf( __( 'It answers: %1$d stories beside the post "%2$s".', 'related-stories' ), count( self::shown( $items, $post_id ) ), get_the_title( $post_id ) );
 	}
 
 	/**
