@@ -77,7 +77,7 @@ def count_terms(contents: Iterable[Content], vocabulary: Vocabulary, *, learn: b
     parts = [[rows[part] for rows in blocks] for part in (BODY, LEAD, TITLE)]
     counts = TermCounts(*(_matrix(rows, len(vocabulary)) for rows in parts))
     if learn:
-        vocabulary.learn(counts, _joined(reader.capitals), _joined(reader.smalls), reader.usual_spellings())
+        vocabulary.learn(counts, reader.capitals.values, reader.smalls.values, reader.usual_spellings())
     return counts
 
 
@@ -146,15 +146,15 @@ class _Reader:
         self.vocabulary = vocabulary
         self.spellings = _Spellings(vocabulary)
         self.names: dict[int, str] = {}
-        self.capitals: list[NDArray[np.int32]] = []
-        """Terms with a capital inside a sentence, each as often as it stood so."""
-        self.smalls: list[NDArray[np.int32]] = []
-        self.capital_codes: list[NDArray[np.int32]] = []
+        self.capitals = Growing(np.zeros(0, np.int64))
+        """By term, how often it stood inside a sentence with a capital."""
+        self.smalls = Growing(np.zeros(0, np.int64))
+        self.capital_codes = Growing(np.zeros(0, np.int64))
 
     def usual_spellings(self) -> dict[int, str]:
         """The most frequent spelling with a capital of each term read; names of several words as they stood first."""
         term_of = self.spellings.known()[0]
-        often = np.bincount(_joined(self.capital_codes), minlength=len(term_of))
+        often = self.capital_codes.values
         tokens = list(self.spellings)
         usual: dict[int, str] = dict(self.names)
         seen = np.flatnonzero(often)
@@ -196,9 +196,9 @@ class _Reader:
         inside[:1] = False
         inside[1:] &= (terms[:-1] != MARK) & (of[1:] == of[:-1])
         capital = inside & capital_of[codes]
-        self.capitals.append(terms[capital])
-        self.smalls.append(terms[inside & ~capital])
-        self.capital_codes.append(codes[capital])
+        _count(self.capitals, terms[capital], len(self.vocabulary))
+        _count(self.smalls, terms[inside & ~capital], len(self.vocabulary))
+        _count(self.capital_codes, codes[capital], len(term_of))
         return terms[told], of[told]
 
     def _leave_out(
@@ -224,6 +224,11 @@ class _Reader:
             found.append(term)
             self.names.setdefault(term, name)
         return found
+
+
+def _count(numbers: Growing[np.int64], seen: NDArray[np.int32], length: int) -> None:
+    numbers.lengthen(length)
+    np.add.at(numbers.values, seen, 1)
 
 
 def _parts(content: Content) -> tuple[str, str, str]:

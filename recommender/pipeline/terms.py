@@ -87,13 +87,13 @@ class Vocabulary:
         return copy
 
     def learn(
-        self, counts: TermCounts, capitals: NDArray[np.int32], smalls: NDArray[np.int32], spellings: dict[int, str]
+        self, counts: TermCounts, capitals: NDArray[np.int64], smalls: NDArray[np.int64], spellings: dict[int, str]
     ) -> None:
-        """Let the statistics follow articles that came in: their counts, the terms that stood with a capital inside a sentence
-        and those that stood without, each as often as it did, and the usual spellings with a capital."""
+        """Let the statistics follow articles that came in: their counts, by term how often it stood inside a sentence with a
+        capital and without, of the terms up to some, and the usual spellings with a capital."""
         np.add.at(self.document_frequency, counts.text.indices, 1)
-        np.add.at(self.capitals, capitals, 1)
-        np.add.at(self.smalls, smalls, 1)
+        self.capitals[: len(capitals)] += capitals
+        self.smalls[: len(smalls)] += smalls
         for term, spelling in spellings.items():
             self.spellings.setdefault(term, spelling)
 
