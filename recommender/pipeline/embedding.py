@@ -40,6 +40,15 @@ MAX_FIT_TERMS = 40_000
 MAX_FIT_ARTICLES = 50_000
 """Articles of the fit; a larger archive gives every n-th one. The directions are settled long before."""
 
+ROUNDS = 5
+"""Power iterations of the fit (Halko, Martinsson & Tropp, 2011); scikit-learn's number."""
+
+ROUNDS_OF_MANY = 3
+"""The same of `MANY_ARTICLES` and more, where they are a tenth of a build. With 3, nDCG@5 of six sets is the same within .1,
+B-cubed F1 of 8,863 articles too, of 655 it is .6 less."""
+
+MANY_ARTICLES = 10_000
+
 HASHED_PLACES = 8
 """Dimensions that one term touches in a hashed projection."""
 
@@ -88,7 +97,8 @@ class LsaEncoder:
         sample = np.arange(0, len(counts), -(-len(counts) // MAX_FIT_ARTICLES))
         weights = unit_rows(damped(counts.text[sample][:, terms], idf))
         dimensions = min(DIMENSIONS, max(SMALLEST_FIT, len(sample)) // ARTICLES_PER_DIMENSION, len(terms) - 1)
-        svd = TruncatedSVD(dimensions, random_state=0).fit(weights)
+        rounds = ROUNDS if len(sample) < MANY_ARTICLES else ROUNDS_OF_MANY
+        svd = TruncatedSVD(dimensions, n_iter=rounds, random_state=0).fit(weights)
         return cls(terms, idf, np.ascontiguousarray(svd.components_.T).astype(np.float16))
 
     def encode(self, contents: Sequence[Content], counts: TermCounts, *, progress: Progress | None = None) -> NDArray[np.float32]:
