@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -39,7 +40,7 @@ from recommender.records import (
     write_history,
     write_meta,
 )
-from recommender.spool import Spool, SpooledContents
+from recommender.spool import SpooledArticles, SpooledContents, SpooledTexts
 from recommender.store import Store, replacement
 from recommender.writer import WriteOptions, Written, sole_writer
 
@@ -113,31 +114,36 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
 class _Taken(NamedTuple):
     """What is left to do with the articles that came in, in the order of their rows."""
 
-    spool: Spool
+    texts: SpooledTexts
     instants: list[float | None]
 
 
 def _take_in(store: Store, articles: Iterable[Article], options: WriteOptions) -> _Taken:
-    """Write the articles as they come; of two with one id the later wins."""
-    spool = Spool(store.folder)
-    instants: list[float | None] = []
+    """Write the articles in the order of time, then of ids: an index hangs on what came in, not on the order in which it came. Of
+    two with one id the later wins."""
+    came = SpooledArticles(store.folder)
     places: dict[str, int] = {}
+    instants: list[float | None] = []
     twice = 0
     for article in articles:
         place = places.setdefault(article.id, len(places))
-        write_article(store.db, place + 1, article)
-        spool.put(place, plain_title(article.title), plain_text(article.body))
-        if place < len(instants):
-            twice += 1
-            instants[place] = instant_of(article)
-        else:
-            instants.append(instant_of(article))
+        twice += place < len(came)
+        came.put(place, article)
+        instants[place : place + 1] = [instant_of(article)]
         if len(places) % 500 == 0:
             options.stage("reading", len(places), 0)
     if not places:
         raise RecommenderError("no articles came in; nothing was changed")
     say_twice(twice, options)
-    return _Taken(spool, instants)
+    known = sorted((math.inf if instants[place] is None else instants[place], one, place) for one, place in places.items())
+    order = [place for _, _, place in known]
+    texts = SpooledTexts(store.folder)
+    for row, article in enumerate(came.read(order), 1):
+        write_article(store.db, row, article)
+        texts.append(plain_title(article.title), plain_text(article.body))
+        if row % 500 == 0:
+            options.stage("storing", row, len(order))
+    return _Taken(texts, [instants[place] for place in order])
 
 
 def say_twice(twice: int, options: WriteOptions) -> None:
@@ -149,15 +155,15 @@ def say_twice(twice: int, options: WriteOptions) -> None:
 
 def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive:
     """The archive of the articles taken in, with an encoder fitted on it or loaded."""
-    total = len(taken.spool)
+    total = len(taken.texts)
     encoder_of_name = None if settings.model == LSA else load_model(settings.model, device=options.device)
     counter = BoilerplateCounter()
-    for number, text in enumerate(taken.spool.texts()):
+    for number, text in enumerate(taken.texts.texts()):
         counter.add(text)
         if number % 500 == 0:
             options.stage("cleaning", number, total)
     boilerplate = counter.find()
-    contents = SpooledContents(taken.spool, boilerplate)
+    contents = SpooledContents(taken.texts, boilerplate)
     vocabulary = Vocabulary()
     counts = count_terms(_told("counting terms", contents, options), vocabulary, learn=True)
     options.stage("embedding", 0, total)

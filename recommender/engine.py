@@ -113,7 +113,7 @@ class Recommender:
             return self._list(store, article_id, k, profile)
 
     def all_related(self, k: int = 5, *, profile: Profile = "sidebar") -> Iterator[RelatedList]:
-        """The list of every article, in the order they came in, all as of the moment of the first."""
+        """The list of every article, oldest first, what was added later last; all as of the moment of the first."""
         _check_length(k)
         with self._apart() as store:
             for article_id in store.article_ids():

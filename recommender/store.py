@@ -140,7 +140,7 @@ class Store:
         return max(int(there), int(ever[0][0]) if ever else 0)
 
     def article_ids(self) -> Iterator[str]:
-        """Every article id in the order the articles came in."""
+        """Every article id, in the order of rows: of a build oldest first, then what was added."""
         for (article_id,) in self.query("SELECT id FROM articles ORDER BY row"):
             yield str(article_id)
 

@@ -187,5 +187,5 @@ def _leads(texts: Texts, before: _Before, groups: list[NDArray[np.int64]], threa
 
 
 def _in_order(group: NDArray[np.int64], archive: Archive) -> NDArray[np.int64]:
-    """Oldest first, articles without a date last, ties in the order they came in."""
+    """Oldest first, articles without a date last, ties in the order of the index."""
     return group[np.lexsort((group, np.nan_to_num(archive.days[group], nan=np.inf)))]

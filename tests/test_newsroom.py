@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import random
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from recommender import Recommender
+from recommender import Recommender, read_articles
 from recommender.evaluation import bcubed, ndcg_at_k
+from tests.conftest import SAMPLE
 
 pytestmark = pytest.mark.slow
 
@@ -111,3 +113,13 @@ def all_ids(engine: Recommender) -> list[str]:
 
 
 UNDATED = ["quince-paste-recipe", "lighthouse-novel-review", "pennsylvania-covered-bridges"]
+
+
+def test_the_order_of_the_input_does_not_matter(engine: Recommender, tmp_path: Path) -> None:
+    """The same articles in another order: the same lists with the same scores, the same threads under the same ids."""
+    articles = list(read_articles([SAMPLE / "articles.jsonl"]))
+    random.Random(5).shuffle(articles)
+    shuffled = Recommender.build(articles, tmp_path / "index")
+    assert list(shuffled.all_related(20)) == list(engine.all_related(20))
+    assert list(shuffled.threads()) == list(engine.threads())
+    shuffled.close()
