@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.growing import Growing, GrowingRows
-from recommender.links import Links, joined, linked
+from recommender.links import Links, in_a_row, linked
 from recommender.parallel import in_order
 from recommender.pipeline.candidates import (
     DENSE,
@@ -18,6 +18,7 @@ from recommender.pipeline.candidates import (
     Pairs,
     Postings,
     heaviest_terms,
+    merged_pairs,
     most_alike,
     unique_pairs,
 )
@@ -166,7 +167,7 @@ class Archive:
         for done, part in zip(_ends(len(places)), in_order(nominate, _blocks(places)), strict=True):
             parts.append(part)
             progress(done, len(places))
-        return unique_pairs(*(np.concatenate(side) for side in zip(*parts, strict=True)))
+        return merged_pairs(parts)
 
     def compare(self, pairs: Pairs, views: Views, progress: Progress = unseen) -> Links:
         """What the evidence says of these pairs, which are rising; those of no use are left out. `views` as in `nominated`,
@@ -182,7 +183,7 @@ class Archive:
         for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
             parts.append(part)
             progress(done, total)
-        return joined(parts)
+        return in_a_row(parts)
 
     def candidates(self, query: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""

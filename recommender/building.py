@@ -24,7 +24,7 @@ from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, Content, plain_text, plain_title
 from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
-from recommender.pipeline.evidence import Views, background_of
+from recommender.pipeline.evidence import background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
@@ -103,10 +103,9 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
         write_fit(store, archive, settings.model)
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
         write_history(store.db, previous)
-        views = archive.views()
-        graph = Graph(len(archive), compared(archive, views, options))
+        graph = Graph(len(archive), compared(archive, options))
         change = Change(touched=everything, stirred=everything)
-        follow(store, archive, graph, lambda places: views.text[places], change, previous, options)
+        follow(store, archive, graph, archive.texts, change, previous, options)
         keep_cache(store, archive, archive.rows)
     return Written(added=len(archive))
 
@@ -186,8 +185,9 @@ def _told(stage: str, contents: Sequence[Content], options: WriteOptions) -> Ite
         yield content
 
 
-def compared(archive: Archive, views: Views, options: WriteOptions) -> Links:
-    """The links worth keeping between all articles, of which there are `views`."""
+def compared(archive: Archive, options: WriteOptions) -> Links:
+    """The links worth keeping between all articles."""
+    views = archive.views()
     pairs = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
     return worth_keeping(archive.compare(pairs, views, partial(options.stage, "comparing")), len(archive))
 

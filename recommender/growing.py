@@ -53,6 +53,7 @@ class GrowingRows:
         self._lengths = Growing(np.diff(rows.indptr).astype(np.int64))
         self._columns = Growing(rows.indices.astype(np.int32, copy=False))
         self._values = Growing(rows.data.astype(np.float32, copy=False))
+        self._replaced = False
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -66,13 +67,18 @@ class GrowingRows:
 
     def replace(self, places: NDArray[np.int64], rows: sparse.csr_matrix) -> None:
         """Put these rows in the place of others."""
+        self._replaced = self._replaced or len(places) > 0
         self._starts.values[places] = len(self._columns) + rows.indptr[:-1].astype(np.int64)
         self._lengths.values[places] = np.diff(rows.indptr)
         self._columns.extend(rows.indices)
         self._values.extend(rows.data)
 
     def take(self, places: NDArray[np.int64], n_columns: int) -> sparse.csr_matrix:
-        """(len(places), n_columns) float32: the rows at these places."""
+        """(len(places), n_columns) float32: the rows at these places; not copied where they are all, as they came, so not to be
+        changed."""
+        if not self._replaced and len(places) == len(self) and (np.diff(places) == 1).all():
+            starts = np.append(self._starts.values, len(self._columns))
+            return sparse.csr_matrix((self._values.values, self._columns.values, starts), shape=(len(places), n_columns))
         lengths = self._lengths.values[places]
         ends = np.concatenate([[0], np.cumsum(lengths)])
         at = np.arange(ends[-1]) + np.repeat(self._starts.values[places] - ends[:-1], lengths)

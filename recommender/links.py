@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.evidence import Evidence
@@ -28,8 +29,8 @@ class Links:
     def __len__(self) -> int:
         return len(self.related)
 
-    def only(self, chosen: NDArray[np.bool_]) -> Links:
-        """Some of the links."""
+    def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Links:
+        """Some of the links, by mask or number."""
         pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
         return Links(
             pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
@@ -37,11 +38,10 @@ class Links:
 
     def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
-        one = np.concatenate([self.pairs.left, self.pairs.right])
-        other = np.concatenate([self.pairs.right, self.pairs.left])
-        number = np.tile(np.arange(len(self)), 2)
-        order = np.lexsort((other, one))
-        return np.searchsorted(one[order], np.arange(n_articles + 1)), other[order], number[order]
+        number = np.tile(np.arange(len(self), dtype=np.int32), 2)
+        ends = (np.concatenate([self.pairs.left, self.pairs.right]), np.concatenate([self.pairs.right, self.pairs.left]))
+        by_article = sparse.coo_matrix((number, ends), shape=(n_articles, n_articles)).tocsr()  # a counting sort: no two are one
+        return by_article.indptr.astype(np.int64), by_article.indices.astype(np.int64), by_article.data.astype(np.int64)
 
     def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
         """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
@@ -98,17 +98,21 @@ def unwritten(n: int) -> Written:
 NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), unwritten(0))
 
 
+def in_a_row(parts: list[Links]) -> Links:
+    """The links of several parts, no pair of which is in two."""
+    return Links(
+        pairs=Pairs(*(np.concatenate([part.pairs[side] for part in parts]) for side in (0, 1))),
+        related=np.concatenate([part.related for part in parts]),
+        same_story=np.concatenate([part.same_story for part in parts]),
+        duplicate=np.concatenate([part.duplicate for part in parts]),
+    )
+
+
 def joined(parts: list[Links]) -> Links:
     """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
-    left = np.concatenate([part.pairs.left for part in parts])
-    right = np.concatenate([part.pairs.right for part in parts])
-    _, first = np.unique(left << 32 | right, return_index=True)
-    return Links(
-        pairs=Pairs(left[first], right[first]),
-        related=np.concatenate([part.related for part in parts])[first],
-        same_story=np.concatenate([part.same_story for part in parts])[first],
-        duplicate=np.concatenate([part.duplicate for part in parts])[first],
-    )
+    links = in_a_row(parts)
+    _, first = np.unique(links.pairs.left << 32 | links.pairs.right, return_index=True)
+    return links.only(first)
 
 
 def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
@@ -133,13 +137,19 @@ def linked_anyhow(
 def worth_keeping(links: Links, n_articles: int) -> Links:
     """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
     starts, _, numbers = links.by_article(n_articles)
-    article = np.repeat(np.arange(n_articles), np.diff(starts))
-    order = np.lexsort((numbers, -links.related[numbers], article))
-    rank = np.arange(len(order)) - starts[article[order]]
     kept = (links.same_story >= THREADS.floor) | links.duplicate
-    kept[numbers[order[rank < MOST_KEPT]]] = True
+    for first in range(0, n_articles, BLOCK):
+        here = starts[first : first + BLOCK + 1]
+        own = numbers[here[0] : here[-1]]
+        article = np.repeat(np.arange(len(here) - 1), np.diff(here))
+        order = np.lexsort((own, -links.related[own], article))
+        rank = np.arange(len(order)) + here[0] - here[article[order]]
+        kept[own[order[rank < MOST_KEPT]]] = True
     return links.only(kept)
 
+
+BLOCK = 5_000
+"""Articles whose links are weighed at once; bounds the memory."""
 
 MOST_KEPT = 30
 """Links of an article that are kept for its lists, which show at most 20 and leave copies out."""

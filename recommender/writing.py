@@ -123,12 +123,11 @@ def reweigh(weights: Weights, folder: Path, options: WriteOptions) -> None:
         archive.weights = weights
         write_weights(store, weights)
         everything = np.arange(len(archive))
-        views = archive.views()
-        graph = Graph(len(archive), compared(archive, views, options))
+        graph = Graph(len(archive), compared(archive, options))
         graph.enter_threads(dict(enumerate(stored_threads(store, archive).tolist())))
         change = Change(touched=everything, stirred=everything, again=True)
         store.db.execute("DELETE FROM links")
-        follow(store, archive, graph, lambda places: views.text[places], change, NOTHING, options)
+        follow(store, archive, graph, archive.texts, change, NOTHING, options)
         keep_cache(store, archive, archive.rows)
         options.memory.forget()
 

@@ -47,6 +47,12 @@ def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 
+def merged_pairs(parts: list[Pairs]) -> Pairs:
+    """The pairs of several parts, each once."""
+    codes = np.unique(np.concatenate([part.left << 32 | part.right for part in parts]))
+    return Pairs(codes >> 32, codes & 0xFFFFFFFF)
+
+
 def heaviest_terms(
     weights: sparse.csr_matrix,
     frequency: NDArray[np.int64],

@@ -49,6 +49,9 @@ B-cubed F1 of 8,863 articles too, of 655 it is .6 less."""
 
 MANY_ARTICLES = 10_000
 
+BLOCK = 10_000
+"""Articles that are projected at once; bounds the memory."""
+
 HASHED_PLACES = 8
 """Dimensions that one term touches in a hashed projection."""
 
@@ -103,17 +106,26 @@ class LsaEncoder:
 
     def encode(self, contents: Sequence[Content], counts: TermCounts, *, progress: Progress | None = None) -> NDArray[np.float32]:
         """(n, dimensions) float32 unit rows."""
-        place = np.full(counts.text.shape[1], -1, np.int64)
+        place = np.full(counts.text.shape[1], -1, np.int32)
         fitted = np.flatnonzero(self.terms < len(place))
         place[self.terms[fitted]] = fitted
-        at = place[counts.text.indices]
-        ends = np.concatenate([[0], np.cumsum(at >= 0)])[counts.text.indptr]
-        present = np.flatnonzero(np.bincount(at[at >= 0], minlength=len(self.terms)))
+        vectors = np.zeros((len(counts), self.dimensions), np.float32)
+        for start in range(0, len(counts), BLOCK):
+            vectors[start : start + BLOCK] = self._encoded(counts.text[start : start + BLOCK], place)
+            if progress is not None:
+                progress(min(start + BLOCK, len(counts)), len(counts))
+        return vectors
+
+    def _encoded(self, text: sparse.csr_matrix, place: NDArray[np.int32]) -> NDArray[np.float32]:
+        """Of the counts of some articles; `place` is where the components of each term are, -1 where there are none."""
+        at = place[text.indices]
+        known = at >= 0
+        present = np.flatnonzero(np.bincount(at[known], minlength=len(self.terms)))
         column = np.zeros(len(self.terms), np.int32)
         column[present] = np.arange(len(present))
-        columns = column[at[at >= 0]]
-        known = sparse.csr_matrix((counts.text.data[at >= 0], columns, ends), shape=(len(counts), len(present)))
-        weights = unit_rows(damped(known, self.idf[present]))
+        ends = np.concatenate([[0], np.cumsum(known)])[text.indptr]
+        counts = sparse.csr_matrix((text.data[known], column[at[known]], ends), shape=(text.shape[0], len(present)))
+        weights = unit_rows(damped(counts, self.idf[present]))
         return _unit(np.asarray(weights @ self.components[present].astype(np.float32)))
 
     def to_bytes(self) -> bytes:
