@@ -99,12 +99,17 @@ def _candidates(store: Store, archive: Archive, links: Links, places: NDArray[np
 
 
 def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: NDArray[np.float64]) -> NDArray[np.int64]:
+    """As `sidebar`, of candidates of which it is not known yet how close they are to each other."""
+    usable = np.flatnonzero((candidates.scores >= DEFAULT.least_sidebar) & ~candidates.duplicate)
+    places = candidates.positions[usable]
+    one, two = np.triu_indices(len(usable), 1)
+    evidence = evidence_of(views, places[one], views, places[two], archive.background)
     n = len(candidates.positions)
-    one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
-    evidence = evidence_of(views, candidates.positions[one], views, candidates.positions[two], archive.background)
-    alike = score(evidence, archive.weights).same_story.reshape(n, n)
-    words = views.words[candidates.positions]
-    twice = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart, evidence.title).reshape(n, n)
+    alike, twice = np.zeros((n, n), np.float32), np.zeros((n, n), np.bool_)
+    alike[usable[one], usable[two]] = alike[usable[two], usable[one]] = score(evidence, archive.weights).same_story
+    words = views.words[places]
+    copies = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart, evidence.title)
+    twice[usable[one], usable[two]] = twice[usable[two], usable[one]] = copies
     numbered = candidates._replace(copies=_numbered(twice))
     return sidebar(numbered, lambda numbers: alike[numbers[:, :, None], numbers[:, None, :]], own_day)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -81,7 +82,7 @@ class Vocabulary:
     def scratch(self) -> Vocabulary:
         """A copy that may grow while this one stays as it is; the statistics are shared until then."""
         copy = Vocabulary.__new__(Vocabulary)
-        copy._terms, copy.ids, copy.spellings = list(self._terms), dict(self.ids), self.spellings
+        copy._terms, copy.ids, copy.spellings = list(self._terms), _Beside(self.ids), self.spellings
         for name in ("_capitals", "_smalls", "_frequency", "_several", "_digit"):
             setattr(copy, name, Growing(getattr(self, name).values))
         return copy
@@ -122,6 +123,20 @@ class Vocabulary:
     def is_number(self) -> NDArray[np.bool_]:
         """(n_terms,) which terms begin with a digit."""
         return self._digit.values
+
+
+class _Beside(dict[str, int]):
+    """New terms beside known ones, which are not copied: a draft among a million terms costs nothing for them."""
+
+    def __init__(self, known: dict[str, int]) -> None:
+        self._known = known
+
+    def get(self, term: str, default: Any = None) -> Any:
+        found = self._known.get(term)
+        return super().get(term, default) if found is None else found
+
+    def __len__(self) -> int:
+        return len(self._known) + super().__len__()
 
 
 @dataclass(frozen=True, slots=True)
