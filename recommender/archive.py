@@ -45,6 +45,9 @@ BLOCK = 2_000
 PAIRS = 100_000
 """Pairs that are compared at once; bounds it too."""
 
+Found = tuple[NDArray[np.int64], NDArray[np.int64]]
+"""(queries, places): what was found for the first, the second query, …; both (n,)."""
+
 
 def unseen(done: int, total: int) -> None:
     """Progress that nobody looks at."""
@@ -154,17 +157,20 @@ class Archive:
         lead = heaviest_terms(views.lead, self._in_leads.values)
         by_text, by_lead = text.T.tocsr(), lead.T.tocsr()
 
-        def nominate(part: NDArray[np.int64]) -> Pairs:
+        def nominate(asked: tuple[NDArray[np.int64], Found]) -> Pairs:
+            part, nearest = asked
             found = [
-                self._nearest(views.vectors[part]),
+                nearest,
                 most_alike(text[part], by_text, LEXICAL + 1),
                 most_alike(lead[part], by_lead, LEXICAL_LEAD + 1),
             ]
             queries, others = (np.concatenate([side[number] for side in found]) for number in (0, 1))
             return unique_pairs(part[queries], others)
 
+        # FAISS is on all cores by itself, and keeps 130 MB for each thread that asks it
+        asked = ((part, self._nearest(views.vectors[part])) for part in _blocks(places))
         parts = []
-        for done, part in zip(_ends(len(places)), in_order(nominate, _blocks(places)), strict=True):
+        for done, part in zip(_ends(len(places)), in_order(nominate, asked), strict=True):
             parts.append(part)
             progress(done, len(places))
         return merged_pairs(parts)
@@ -185,7 +191,7 @@ class Archive:
             progress(done, total)
         return in_a_row(parts)
 
-    def candidates(self, query: Views) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def candidates(self, query: Views) -> Found:
         """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""
         lookup = self._looked_up()
         text = heaviest_terms(query.text, self.vocabulary.document_frequency)
@@ -210,7 +216,7 @@ class Archive:
             evidence = evidence_of(views, left, views, right, self.background)
             yield done, linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
 
-    def _nearest(self, vectors: NDArray[np.float32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _nearest(self, vectors: NDArray[np.float32]) -> Found:
         nearest = self.index.search(vectors, DENSE + 1).rows
         known = nearest.ravel() >= 0
         queries = np.repeat(np.arange(len(vectors)), nearest.shape[1])

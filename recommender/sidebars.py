@@ -26,6 +26,9 @@ from recommender.stories import Texts
 BLOCK = 2_000
 """Articles whose lists are written at once."""
 
+PAIRS = 8_000
+"""Pairs whose reasons are found at once; bounds the memory."""
+
 ASKED = 0.0
 """`same` of a link that is kept for a pin alone. The machine's are above: log odds end at -30. No thread is made of it, and no
 list but that of the pin."""
@@ -237,8 +240,12 @@ def _reasons(archive: Archive, texts: Texts, seen: _Seen, wanted: NDArray[np.int
     left, right = sides.reshape(2, -1)
     rows = texts(here)
     apart = np.abs(archive.days[here[left]] - archive.days[here[right]]).astype(np.float32)
-    words = reasons_of(wording_of(archive), rows[left], rows[right], apart)
-    told = np.array([json.dumps(of, ensure_ascii=False) for of in words], np.object_)
+    wording = wording_of(archive)
+    told = np.full(len(pairs), None, np.object_)
+    for start in range(0, len(pairs), PAIRS):
+        part = slice(start, start + PAIRS)
+        words = reasons_of(wording, rows[left[part]], rows[right[part]], apart[part])
+        told[part] = [json.dumps(of, ensure_ascii=False) for of in words]
     found[wanted] = told[which]
     for at in np.flatnonzero(seen.pinned & (found != None)).tolist():  # noqa: E711 - of each
         found[at] = json.dumps([CHOSEN, *json.loads(found[at])], ensure_ascii=False)
