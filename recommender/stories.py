@@ -162,12 +162,18 @@ def _unchanged(groups: list[NDArray[np.int64]], before: dict[int, int], change: 
 
 
 def _keywords(archive: Archive, groups: list[NDArray[np.int64]]) -> list[tuple[str, ...]]:
-    if not groups:
-        return []
-    here, places = np.unique(np.concatenate(groups), return_inverse=True)
-    members = np.split(places, np.cumsum([len(group) for group in groups])[:-1])
-    counts = archive.counts_of(here).text
-    return keywords_of(wording_of(archive), counts, [group.tolist() for group in members], archive.occurrences)
+    found: list[tuple[str, ...]] = []
+    for start in range(0, len(groups), GROUPS):
+        some = groups[start : start + GROUPS]
+        here, places = np.unique(np.concatenate(some), return_inverse=True)
+        members = np.split(places, np.cumsum([len(group) for group in some])[:-1])
+        counts = archive.counts_of(here).text
+        found += keywords_of(wording_of(archive), counts, [group.tolist() for group in members], archive.occurrences)
+    return found
+
+
+GROUPS = 200
+"""Threads whose keywords are found at once; bounds the memory."""
 
 
 def _leads(texts: Texts, before: _Before, groups: list[NDArray[np.int64]], thread_ids: list[str]) -> list[int]:
