@@ -41,7 +41,7 @@ class Neighbors(NamedTuple):
 
 
 class VectorIndex:
-    """Unit vectors by row number: add, remove, search."""
+    """Unit vectors by row number: add, remove, search; above EXACT_LIMIT in half precision, as the store has them."""
 
     def __init__(self, dimensions: int, *, exact_limit: int = EXACT_LIMIT) -> None:
         self.dimensions = dimensions
@@ -123,7 +123,8 @@ class VectorIndex:
         vectors = np.ascontiguousarray(np.concatenate([stored, vectors]), np.float32)
         n_lists = max(1, min(int(LISTS_PER_ROOT * len(rows) ** 0.5), len(rows) // 39 or 1))
         quantizer = faiss.IndexFlatIP(self.dimensions)
-        inverted = faiss.IndexIVFFlat(quantizer, self.dimensions, n_lists, faiss.METRIC_INNER_PRODUCT)
+        kind, metric = faiss.ScalarQuantizer.QT_fp16, faiss.METRIC_INNER_PRODUCT  # the precision that the store keeps
+        inverted = faiss.IndexIVFScalarQuantizer(quantizer, self.dimensions, n_lists, kind, metric, False)
         inverted.own_fields = True
         quantizer.this.disown()
         inverted.nprobe = max(8, int(np.ceil(PROBED_SHARE * n_lists)))
