@@ -1,0 +1,197 @@
+"""Rows build, bertopic, growth, memory, disk: what an index costs to make and to keep."""
+
+from __future__ import annotations
+
+import csv
+import json
+import time
+import warnings
+from pathlib import Path
+from typing import Any
+
+from recommender import Recommender
+from scripts.benchmark.children import in_child
+from scripts.benchmark.measures import Goal, Measure, in_turn
+from scripts.benchmark.workshop import Workshop, articles_of
+
+DIMENSIONS = 256
+
+
+def against_floor(shop: Workshop) -> list[Measure]:
+    """Row build."""
+    count = shop.size.main
+    file = str(shop.texts(count).file)
+    ours, reference = in_turn(
+        shop.size.long_rounds, lambda: shop.built_again(count), lambda: float(in_child(floor, file)["seconds"])
+    )
+    return [
+        Measure(
+            row="build", what=f"build of {count:,} articles, from file to committed index", goal=Goal(bound=2.0),
+            against=f"TfidfVectorizer + TruncatedSVD({DIMENSIONS}) of the same text", unit="s", ours=ours, reference=reference,
+            note="stages, s: " + ", ".join(f"{name} {spent:.1f}" for name, spent in shop.built(count).stages.items()),
+        )
+    ]  # fmt: skip
+
+
+def floor(file: str) -> dict[str, Any]:
+    """In a child: the least that any engine of this kind does."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    texts = texts_of(file)
+    start = time.perf_counter()
+    weights = TfidfVectorizer().fit_transform(texts)
+    TruncatedSVD(min(DIMENSIONS, *(side - 1 for side in weights.shape))).fit_transform(weights)
+    return {"seconds": time.perf_counter() - start}
+
+
+def texts_of(file: str) -> list[str]:
+    """Title and body of each article."""
+    return [f"{article.title}\n{article.body}" for article in articles_of(file)]
+
+
+def against_bertopic(shop: Workshop, gold: Path) -> list[Measure]:
+    """Row bertopic: its time on our vectors, and how good its topics are as story threads."""
+    count = shop.size.main
+    texts, built = shop.texts(count), shop.built(count)
+    fitted = in_child(bertopic, str(texts.file), str(built.index))
+    judged = labelled(gold, shop.folder)
+    index = shop.folder / "index-gold"
+    ours = in_child(threads_of_ours, str(judged), str(index))["f1"]
+    theirs = in_child(threads_of_bertopic, str(judged), str(index))["f1"]
+    best = max(theirs, key=lambda least: float(theirs[least]))
+    return [
+        Measure(
+            row="bertopic", what=f"build of {count:,} articles", against="BERTopic fitted on the same LSA vectors", unit="s",
+            ours=built.seconds, reference=fitted["seconds"], goal=Goal(bound=0.7),
+            note=f"{fitted['topics']:,} topics, {fitted['outliers']:.0%} of the articles in none; its code was compiled before",
+        ),
+        Measure(
+            row="bertopic", what=f"threads of {gold.name.split('.')[0]}: B-cubed F1", against="BERTopic", unit="", ours=ours,
+            reference=theirs[best], goal=Goal(bound=1.0, least=True),
+            note="BERTopic with " + ", ".join(f"min_topic_size={least}: {f1:.3f}" for least, f1 in theirs.items()),
+        ),
+    ]  # fmt: skip
+
+
+def bertopic(file: str, index: str) -> dict[str, Any]:
+    """In a child: the seconds of `fit` on the vectors of an index, once it has compiled what it compiles."""
+    texts, vectors = texts_of(file), vectors_of(index)
+    topics_of(texts[:200], vectors[:200], 10)
+    start = time.perf_counter()
+    topics = topics_of(texts, vectors, 10)
+    spent = time.perf_counter() - start
+    return {"seconds": spent, "topics": len(set(topics) - {-1}), "outliers": topics.count(-1) / len(topics)}
+
+
+def topics_of(texts: list[str], vectors: Any, least: int) -> list[int]:
+    """The topic of each text by BERTopic; -1 for none. As it comes, but for the smallest topic."""
+    warnings.filterwarnings("ignore")
+    from bertopic import BERTopic
+
+    return [int(topic) for topic in BERTopic(embedding_model=None, min_topic_size=least).fit(texts, vectors).topics_]
+
+
+def vectors_of(index: str) -> Any:
+    """(articles, dimensions) the vectors of an index, in the order the articles came in."""
+    from recommender.loading import load
+    from recommender.store import Store
+
+    return load(Store.open(index)).vectors
+
+
+def threads_of_ours(file: str, index: str) -> dict[str, Any]:
+    """In a child: B-cubed F1 of the threads that a build finds."""
+    from recommender.evaluation import bcubed
+    from scripts.measure_stream import articles_in, threads_in
+
+    articles, gold = articles_in(Path(file))
+    return {"f1": bcubed(threads_in(Recommender.build(articles, index), articles), gold).f1}
+
+
+def threads_of_bertopic(file: str, index: str) -> dict[str, Any]:
+    """In a child: B-cubed F1 of its topics on the vectors of the same build, by the size of the smallest; an article in none
+    stands alone.
+    """
+    from recommender.evaluation import bcubed
+    from scripts.measure_stream import articles_in
+
+    articles, gold = articles_in(Path(file))
+    ids, vectors = [article.id for article in articles], vectors_of(index)
+    texts = [f"{article.title}\n{article.body}" for article in articles]
+    f1 = {}
+    for least in (10, 2):
+        topics = zip(ids, topics_of(texts, vectors, least), strict=True)
+        f1[str(least)] = bcubed({article: str(topic) for article, topic in topics if topic != -1}, gold).f1
+    return {"f1": f1}
+
+
+def labelled(gold: Path, folder: Path) -> Path:
+    """Articles with the field `story`: the file itself, or for a CSV of id and story the articles that lie beside it."""
+    if gold.suffix != ".csv":
+        return gold
+    with gold.open(encoding="utf-8", newline="") as file:
+        stories = {row["id"]: row["story"] or f"alone {row['id']}" for row in csv.DictReader(file)}
+    rows = [json.loads(line) for line in gold.with_name("articles.jsonl").read_text(encoding="utf-8").splitlines()]
+    made = folder / "gold.jsonl"
+    lines = [json.dumps(row | {"story": stories[row["id"]]}, ensure_ascii=False) for row in rows if row["id"] in stories]
+    made.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return made
+
+
+def growth(shop: Workshop) -> list[Measure]:
+    """Row growth: from the second largest archive to the largest."""
+    smaller, larger = shop.size.growth[-2:]
+    each = {count: 1000 * shop.built(count).seconds / count for count in shop.size.growth}
+    return [
+        Measure(
+            row="growth", what=f"build of {larger:,} articles, each", against=f"each of {smaller:,}", unit="ms",
+            ours=each[larger], reference=each[smaller], goal=Goal(bound=1.3),
+            note=", ".join(f"{count:,}: {spent:.2f} ms" for count, spent in each.items()),
+        )
+    ]  # fmt: skip
+
+
+def memory(shop: Workshop) -> list[Measure]:
+    """Row memory: the peak of a build, of the whole process, beside the bytes of its titles and bodies."""
+    return [
+        Measure(
+            row="memory", what=f"peak memory of a build of {count:,} articles", against="titles and bodies", unit="MB",
+            ours=shop.built(count).peak / 1e6, reference=shop.texts(count).bytes / 1e6, goal=Goal(bound=bound),
+            note=f"{shop.built(count).imported / 1e6:.0f} MB of it before the first article is read",
+        )
+        for count, bound in ((shop.largest, 4.0), (shop.size.huge, 1.0))
+        if count
+    ]  # fmt: skip
+
+
+def disk(shop: Workshop) -> list[Measure]:
+    """Row disk: the files of an index, of the articles as they are and of the largest archive."""
+    measures = []
+    for count in dict.fromkeys((shop.size.main, shop.largest)):
+        texts, built = shop.texts(count), shop.built(count)
+        size = sum(file.stat().st_size for file in built.index.iterdir())
+        tables = ", ".join(f"{name} {held / 1e6:.1f}" for name, held in table_sizes(built.index).items())
+        measures.append(
+            Measure(
+                row="disk", what=f"index of {count:,} articles on disk", against="the input, gzipped", unit="MB", ours=size / 1e6,
+                reference=texts.gzipped / 1e6, goal=Goal(bound=1.5), note=f"MB: {tables}",
+            )
+        )  # fmt: skip
+    return measures
+
+
+def table_sizes(index: Path) -> dict[str, int]:
+    """Bytes of the tables, their indexes and the other files, the largest first; those above a hundredth."""
+    import sqlite3
+
+    sizes = {file.name: file.stat().st_size for file in index.iterdir() if file.suffix != ".sqlite"}
+    for file in index.glob("*.sqlite"):
+        try:
+            with sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True) as db:
+                sizes |= dict(db.execute("SELECT name, sum(pgsize) FROM dbstat GROUP BY name"))
+        except sqlite3.OperationalError:  # dbstat is not in every SQLite
+            sizes[file.name] = file.stat().st_size
+    total = sum(sizes.values())
+    largest = sorted(sizes.items(), key=lambda item: -item[1])
+    return {name: held for name, held in largest if held > total / 100}
