@@ -60,10 +60,11 @@ def measured(wanted: Mapping[str, Row], shop: Workshop) -> list[Measure]:
     for name, row in wanted.items():
         start = time.perf_counter()
         try:
-            found += row(shop)
+            new = row(shop)
         except (NotMeasuredError, RecommenderError, OSError, subprocess.SubprocessError) as error:
-            found.append(Measure(row=name, what="not measured", note=str(error)))
-        print(f"{name}: {time.perf_counter() - start:.0f} s", file=sys.stderr, flush=True)
+            new = [Measure(row=name, what="not measured", note=str(error))]
+        found += new
+        print(f"{name}: {time.perf_counter() - start:.0f} s", *map(report.line, new), sep="\n", file=sys.stderr, flush=True)
     return found
 
 

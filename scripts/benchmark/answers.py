@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender import Recommender
-from scripts.benchmark.children import environment, in_child
+from scripts.benchmark.children import environment
 from scripts.benchmark.measures import Goal, Measure, in_turn, percentile, seconds
 from scripts.benchmark.workshop import Workshop, articles_of
 
@@ -22,7 +22,7 @@ COMMAND = [sys.executable, "-c", "from recommender.cli import main; main()"]
 def warm(shop: Workshop) -> list[Measure]:
     """Row related-warm."""
     count = shop.largest
-    found = in_child(ask, str(shop.built(count).index), shop.size.questions)
+    found = shop.once(ask, str(shop.built(count).index), shop.size.questions)
     what = f"`related(id)` in process, warm, {count:,} articles"
     return [
         Measure(
@@ -91,7 +91,7 @@ def _modules_of(command: list[str]) -> int:
 def draft(shop: Workshop) -> list[Measure]:
     """Row draft."""
     count = shop.largest
-    found = in_child(ask_for_drafts, str(shop.built(count).index), str(shop.texts(count).later))
+    found = shop.once(ask_for_drafts, str(shop.built(count).index), str(shop.texts(count).later))
     return [
         Measure(
             row="draft", what=f"a draft's list, warm, {count:,} articles: p50", against="its encoding alone", unit="ms",

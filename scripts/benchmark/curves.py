@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from scripts.benchmark import answers, builds, search
-from scripts.benchmark.children import NotMeasuredError, in_child
+from scripts.benchmark.children import NotMeasuredError
 from scripts.benchmark.workshop import Workshop
 
 Points = list[tuple[int, float]]
@@ -23,7 +23,7 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
             {
                 "recommender": [(count, shop.built(count).seconds) for count in largest],
                 "scikit-learn: TF-IDF + SVD": _points(
-                    lambda count: float(in_child(builds.floor, str(shop.texts(count).file))["seconds"]), largest
+                    lambda count: float(shop.once(builds.floor, str(shop.texts(count).file))["seconds"]), largest
                 ),
             },
         )
@@ -44,9 +44,9 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
         found["search"] = _curve(
             "vectors of 256", "milliseconds a search, median",
             {
-                "recommender": _points(lambda count: search.of_ours(count)["p50"], size.vectors),
-                "exact": _points(lambda count: search.of_ours(count)["exact"], size.vectors),
-                **{name: _points(_peer(peers[name]), size.vectors) for name in peers if name in wanted},
+                "recommender": _points(lambda count: shop.once(search.measured, count)["p50"], size.vectors),
+                "exact": _points(lambda count: shop.once(search.measured, count)["exact"], size.vectors),
+                **{name: _points(_peer(shop, peers[name]), size.vectors) for name in peers if name in wanted},
             },
         )
     return found  # fmt: skip
@@ -55,12 +55,12 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
 def _answers(shop: Workshop, wanted: Collection[str]) -> dict[str, Points]:
     counts, series = shop.size.growth, {}
     if "related-warm" in wanted:
-        asked = {count: in_child(answers.ask, str(shop.built(count).index), shop.size.questions) for count in counts}
+        asked = {count: shop.once(answers.ask, str(shop.built(count).index), shop.size.questions) for count in counts}
         series["related(id), warm"] = [(count, found["ours"][0]) for count, found in asked.items()]
         series["a bare SELECT"] = [(count, found["select"][0]) for count, found in asked.items()]
     if "draft" in wanted:
         asked = {
-            count: in_child(answers.ask_for_drafts, str(shop.built(count).index), str(shop.texts(count).later))
+            count: shop.once(answers.ask_for_drafts, str(shop.built(count).index), str(shop.texts(count).later))
             for count in counts
         }
         series["a draft's list, warm"] = [(count, found["ours"]) for count, found in asked.items()]
@@ -68,8 +68,8 @@ def _answers(shop: Workshop, wanted: Collection[str]) -> dict[str, Points]:
     return series
 
 
-def _peer(peer: Callable[..., dict[str, Any]]) -> Callable[[int], float]:
-    return lambda count: float(search.of_peer(peer, count)["p50"])
+def _peer(shop: Workshop, peer: Callable[..., dict[str, Any]]) -> Callable[[int], float]:
+    return lambda count: float(shop.once(peer, count)["p50"])
 
 
 def _points(cost: Callable[[int], float], counts: Sequence[int]) -> Points:

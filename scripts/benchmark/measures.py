@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -56,6 +57,28 @@ def seconds(call: Callable[[], Any]) -> float:
     start = time.perf_counter()
     call()
     return time.perf_counter() - start
+
+
+class Spent:
+    """Seconds of a block: by the clock, and of the processor, which others at work on the machine lengthen far less."""
+
+    def __enter__(self) -> Spent:
+        self._begun = time.perf_counter(), _processor()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self.seconds = time.perf_counter() - self._begun[0]
+        self.processor = _processor() - self._begun[1]
+
+    def told(self) -> dict[str, float]:
+        """For the answer of a child."""
+        return {"seconds": self.seconds, "processor": self.processor}
+
+
+def _processor() -> float:
+    """Seconds of all cores, of this process and the children that it has waited for."""
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def in_turn(rounds: int, one: Callable[[], float], other: Callable[[], float]) -> tuple[float, float]:

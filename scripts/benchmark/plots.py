@@ -32,7 +32,7 @@ def draw(run: Mapping[str, Any], folder: Path) -> list[Path]:
 
 
 def _curve(curve: Mapping[str, Any], file: Path) -> Path:
-    """Both axes logarithmic: a cost that grows with the work rises as fast as the work. Ours is the first series, the heavy line."""
+    """Both axes logarithmic, so that what grows with the work is a straight line; ours, the first series, the heavy one."""
     from matplotlib import pyplot
     from matplotlib.ticker import NullFormatter
 

@@ -20,7 +20,7 @@ def as_json(measures: Sequence[Measure], facts: Mapping[str, Any]) -> dict[str, 
 
 def as_markdown(measures: Sequence[Measure], facts: Mapping[str, Any]) -> str:
     """A table under a line that says what it was measured on."""
-    return "\n".join([told(facts), "", HEAD, *map(_line, measures)]) + "\n"
+    return "\n".join([told(facts), "", HEAD, *map(line, measures)]) + "\n"
 
 
 def placed(page: str, table: str) -> str:
@@ -44,7 +44,8 @@ def told(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _line(one: Measure) -> str:
+def line(one: Measure) -> str:
+    """A line of the table."""
     ratio = f"{_number(one.value)} ×" if one.value is not None and one.reference is not None else "–"
     met = {True: "yes", False: "**no**", None: "–"}[one.is_met]
     notes = "; ".join(filter(None, [one.against, one.note])).replace("|", "\\|").replace("\n", " ")

@@ -5,11 +5,9 @@ from __future__ import annotations
 import tempfile
 import time
 from collections.abc import Callable
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from scripts.benchmark.children import in_child
 from scripts.benchmark.measures import Goal, Measure, seconds
 from scripts.benchmark.workshop import Workshop
 
@@ -24,7 +22,7 @@ QUERIES = 200
 def search(shop: Workshop) -> list[Measure]:
     """Row search: recall, time and size, and the same under filters."""
     count = shop.size.vectors[-1]
-    found = of_ours(count)
+    found = shop.once(measured, count)
     vectors = f"{count:,} vectors of 256"
     measures = [
         _timed(f"{vectors}: p50 of a search", found["p50"], found["exact"], found["kind"]),
@@ -66,7 +64,7 @@ def beside_txtai(shop: Workshop) -> list[Measure]:
 
 def _beside(row: str, against: str, peer: Callable[..., dict[str, Any]], shop: Workshop) -> list[Measure]:
     count = shop.size.vectors[-1]
-    ours, theirs = of_ours(count), of_peer(peer, count)
+    ours, theirs = shop.once(measured, count), shop.once(peer, count)
     return [
         Measure(
             row=row, what=f"p50 of a search of {count:,} vectors", against=against, unit="ms", ours=ours["p50"],
@@ -77,18 +75,6 @@ def _beside(row: str, against: str, peer: Callable[..., dict[str, Any]], shop: W
             reference=theirs["made"], note=f"bytes a vector: {ours['bytes']:,.0f} and {theirs['bytes']:,.0f}",
         ),
     ]  # fmt: skip
-
-
-@cache
-def of_ours(count: int) -> dict[str, Any]:
-    """What `measured` finds."""
-    return in_child(measured, count)
-
-
-@cache
-def of_peer(peer: Callable[..., dict[str, Any]], count: int) -> dict[str, Any]:
-    """What a peer takes for the same."""
-    return in_child(peer, count)
 
 
 def measured(count: int) -> dict[str, Any]:

@@ -46,10 +46,10 @@ SIZES: Mapping[str, Size] = MappingProxyType(
             main=1_600, growth=(400, 800, 1_600), vectors=(10_000, 52_000), encoded=200, width=128, layers=3, long_rounds=3,
         ),
         "medium": Size(
-            main=20_000, growth=(5_000, 20_000), vectors=(20_000, 60_000, 200_000), encoded=500, width=384, layers=6,
+            main=20_000, growth=(5_000, 20_000), vectors=(20_000, 60_000, 200_000), encoded=100, width=384, layers=6,
         ),
         "full": Size(
-            main=20_000, growth=(5_000, 20_000, 100_000), huge=1_000_000, vectors=(50_000, 200_000, 1_000_000), encoded=1_000,
+            main=20_000, growth=(5_000, 20_000, 100_000), huge=1_000_000, vectors=(50_000, 200_000, 1_000_000), encoded=300,
             width=384, layers=6, long_rounds=3,
         ),
     }

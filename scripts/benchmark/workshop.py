@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import shutil
 import time
 import zlib
 from dataclasses import asdict, dataclass
@@ -14,6 +15,7 @@ from typing import Any
 
 from recommender import Article, read_articles
 from scripts.benchmark.children import in_child, peak_memory
+from scripts.benchmark.measures import Spent
 from scripts.benchmark.sizes import Size
 from scripts.varied import varied
 
@@ -37,6 +39,7 @@ class Built:
 
     index: Path
     seconds: float
+    processor: float  # seconds of all cores
     peak: int  # bytes of memory, the whole process
     imported: int  # of it before the first article
     stages: dict[str, float]
@@ -49,6 +52,8 @@ class Workshop:
         self.folder = folder
         self.given = given
         self.size = size
+        self.once = cache(in_child)
+        """`in_child`, but what was asked before is not measured again."""
         self._texts = cache(self._write_texts)
         self._built = cache(self._build)
 
@@ -60,9 +65,9 @@ class Workshop:
         """The index of so many articles."""
         return self._built(count)
 
-    def built_again(self, count: int) -> float:
-        """Seconds of one more build of the same articles."""
-        return float(in_child(build, str(self.texts(count).file), str(self.folder / "again"))["seconds"])
+    def built_again(self, count: int) -> Built:
+        """One more build of the same articles, elsewhere."""
+        return self._build(count, "again")
 
     @cached_property
     def largest(self) -> int:
@@ -82,10 +87,12 @@ class Workshop:
                     size += len(article.title.encode()) + len(article.body.encode())
         return Texts(file, later, size, _gzipped(file))
 
-    def _build(self, count: int) -> Built:
-        index = self.folder / f"index-{count}"
+    def _build(self, count: int, name: str = "index") -> Built:
+        index = self.folder / f"{name}-{count}"
+        if index.exists():
+            shutil.rmtree(index)  # an index that is replaced is read first
         found = in_child(build, str(self.texts(count).file), str(index))
-        return Built(index, found["seconds"], found["peak"], found["imported"], found["stages"])
+        return Built(index, found["seconds"], found["processor"], found["peak"], found["imported"], found["stages"])
 
 
 def build(file: str, index: str) -> dict[str, Any]:
@@ -99,12 +106,13 @@ def build(file: str, index: str) -> dict[str, Any]:
     def mark(stage: str, done: int, total: int) -> None:
         marks.setdefault(stage, time.perf_counter())
 
-    imported, start = peak_memory(), time.perf_counter()
-    Recommender.build(read_articles([file]), index, progress=mark)
+    imported = peak_memory()
+    with Spent() as spent:
+        Recommender.build(read_articles([file]), index, progress=mark)
     end = time.perf_counter()
     ends = [*list(marks.values())[1:], end]
     stages = {stage: until - begins for (stage, begins), until in zip(marks.items(), ends, strict=True)}
-    return {"seconds": end - start, "imported": imported, "stages": stages}
+    return {**spent.told(), "imported": imported, "stages": stages}
 
 
 def articles_of(file: Path | str) -> list[Article]:
