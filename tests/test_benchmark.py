@@ -10,12 +10,16 @@ import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from scripts.benchmark import adds, report
+import scripts.benchmark.__main__ as benchmark
+from recommender import Article
+from scripts.benchmark import adds, builds, plots, report, workshop
 from scripts.benchmark.children import NotMeasuredError, in_child
 from scripts.benchmark.measures import Goal, Measure, in_turn, percentile
+from scripts.benchmark.sizes import SIZES
 from tests.children import holding, lacking, wrong
 
 ROOT = Path(__file__).parents[1]
@@ -117,6 +121,30 @@ def test_a_new_table_takes_the_place_of_the_old() -> None:
     assert report.placed(page, "| new |\n") == page.replace("old", "new")
     with pytest.raises(ValueError, match="no lines <!-- table -->"):
         report.placed("nothing", "| new |\n")
+
+
+def test_a_build_that_failed_is_not_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two rows that need it say why, after one attempt; the row between them is measured."""
+    attempts: list[object] = []
+
+    def killed(*asked: object) -> dict[str, Any]:
+        attempts.append(asked)
+        raise NotMeasuredError("ended with -9")
+
+    monkeypatch.setattr(workshop, "in_child", killed)
+    shop = workshop.Workshop(tmp_path, [Article(id="a", title="Storm"), Article(id="b", title="Flood")], SIZES["tiny"])
+    fine = Measure(row="fine", what="something", ours=1.0)
+    found = benchmark.measured({"memory": builds.memory, "fine": lambda shop: [fine], "disk": builds.disk}, shop)
+    assert [(one.row, one.ours, one.note) for one in found] == [
+        ("memory", None, "ended with -9"), ("fine", 1.0, ""), ("disk", None, "ended with -9"),
+    ]  # fmt: skip
+    assert len(attempts) == 1
+
+
+def test_labels_of_lines_that_end_together_are_moved_apart() -> None:
+    """Upwards, in the order of the lines, and no further than needed."""
+    assert plots.apart([1.0, 3.0, 1.1], 0.5) == [1.0, 3.0, 1.5]
+    assert [plots.short(value) for value in (0.0049, 0.43, 3.681, 31.94, 1234.5)] == ["0.0049", "0.43", "3.68", "31.9", "1,234"]
 
 
 @pytest.mark.slow

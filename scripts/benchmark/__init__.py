@@ -7,7 +7,7 @@
     measures.py    a measure, its goal, whether it is met
     children.py    a function in a fresh process, with its peak memory
     workshop.py    the articles and indexes that the rows share
-    builds.py      rows: build, bertopic, growth, memory, disk
+    builds.py      rows: build, bertopic, growth, memory, million, disk
     answers.py     rows: related-warm, related-cold, draft
     adds.py        row: add
     search.py      rows: search, usearch, txtai

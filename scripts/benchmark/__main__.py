@@ -42,6 +42,7 @@ def rows(gold: Path) -> dict[str, Row]:
         "bertopic": partial(builds.against_bertopic, gold=gold),
         "growth": builds.growth,
         "memory": builds.memory,
+        "million": builds.million,
         "related-warm": answers.warm,
         "related-cold": answers.cold,
         "draft": answers.draft,

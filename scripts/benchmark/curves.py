@@ -28,11 +28,11 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
             },
         )
     if "memory" in wanted:
-        counts = [*largest, *([size.huge] if size.huge else [])]
+        counts = [*largest, *([size.huge] if size.huge and "million" in wanted else [])]
         found["memory"] = _curve(
             "articles", "MB",
             {
-                "peak memory of a build": [(count, shop.built(count).peak / 1e6) for count in counts],
+                "peak memory of a build": _points(lambda count: shop.built(count).peak / 1e6, counts),
                 "titles and bodies": [(count, shop.texts(count).bytes / 1e6) for count in counts],
                 "goal: 4 times those": [(count, 4 * shop.texts(count).bytes / 1e6) for count in largest],
             },

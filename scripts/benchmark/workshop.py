@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender import Article, read_articles
-from scripts.benchmark.children import in_child, peak_memory
+from scripts.benchmark.children import NotMeasuredError, in_child, peak_memory
 from scripts.benchmark.measures import Spent
 from scripts.benchmark.sizes import Size
 from scripts.varied import varied
@@ -56,14 +56,21 @@ class Workshop:
         """`in_child`, but what was asked before is not measured again."""
         self._texts = cache(self._write_texts)
         self._built = cache(self._build)
+        self._failed: dict[int, NotMeasuredError] = {}
 
     def texts(self, count: int) -> Texts:
         """So many articles, the given ones and then varied copies."""
         return self._texts(count)
 
     def built(self, count: int) -> Built:
-        """The index of so many articles."""
-        return self._built(count)
+        """The index of so many articles; a build that has failed is not tried again."""
+        if count in self._failed:
+            raise self._failed[count]
+        try:
+            return self._built(count)
+        except NotMeasuredError as error:
+            self._failed[count] = error
+            raise
 
     def built_again(self, count: int) -> Built:
         """One more build of the same articles, elsewhere."""
