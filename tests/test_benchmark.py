@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 import scripts.benchmark.__main__ as benchmark
-from recommender import Article
-from scripts.benchmark import adds, builds, plots, report, workshop
+from recommender import Article, Recommender
+from scripts.benchmark import adds, builds, plots, quality, report, workshop
 from scripts.benchmark.children import NotMeasuredError, in_child
 from scripts.benchmark.measures import Goal, Measure, in_turn, percentile
 from scripts.benchmark.sizes import SIZES
@@ -139,6 +139,18 @@ def test_a_build_that_failed_is_not_tried_again(tmp_path: Path, monkeypatch: pyt
         ("memory", None, "ended with -9"), ("fine", 1.0, ""), ("disk", None, "ended with -9"),
     ]  # fmt: skip
     assert len(attempts) == 1
+
+
+def test_judged_articles_stand_as_in_an_index_of_them(tmp_path: Path) -> None:
+    """Of two rows with one id the later counts, in the place of the first; those without a story in a CSV stand alone."""
+    rows = [{"id": name, "title": title, "published": "2024-06-19"} for name, title in (("a", "Old"), ("b", "B"), ("a", "New"))]
+    (tmp_path / "articles.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
+    (tmp_path / "gold.csv").write_text("id,story\na,s1\nb,\n", encoding="utf-8")
+    articles, gold = quality.judged_articles(str(quality.labelled(tmp_path / "gold.csv", tmp_path)))
+    assert [(article.id, article.title) for article in articles] == [("a", "New"), ("b", "B")]
+    assert gold == {"a": "s1", "b": "alone b"}
+    Recommender.build(articles, tmp_path / "index")
+    assert len(builds.vectors_of(str(tmp_path / "index"))) == 2
 
 
 def test_labels_of_lines_that_end_together_are_moved_apart() -> None:

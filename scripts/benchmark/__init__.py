@@ -8,6 +8,7 @@
     children.py    a function in a fresh process, with its peak memory
     workshop.py    the articles and indexes that the rows share
     builds.py      rows: build, bertopic, growth, memory, million, disk
+    quality.py     row: bertopic-threads
     answers.py     rows: related-warm, related-cold, draft
     adds.py        row: add
     search.py      rows: search, usearch, txtai

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender import RecommenderError
-from scripts.benchmark import adds, answers, builds, encoding, machine, plots, report, search
+from scripts.benchmark import adds, answers, builds, encoding, machine, plots, quality, report, search
 from scripts.benchmark.children import NotMeasuredError
 from scripts.benchmark.curves import curves
 from scripts.benchmark.measures import Measure
@@ -39,7 +39,8 @@ def rows(gold: Path) -> dict[str, Row]:
     """What can be measured, in the order of the table."""
     return {
         "build": builds.against_floor,
-        "bertopic": partial(builds.against_bertopic, gold=gold),
+        "bertopic": builds.against_bertopic,
+        "bertopic-threads": partial(quality.against_bertopic, gold=gold),
         "growth": builds.growth,
         "memory": builds.memory,
         "million": builds.million,

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import json
 import warnings
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from recommender import Recommender
 from scripts.benchmark.children import in_child
 from scripts.benchmark.measures import Goal, Measure, Spent
 from scripts.benchmark.workshop import Workshop, articles_of
@@ -58,28 +55,18 @@ def texts_of(file: str) -> list[str]:
     return [f"{article.title}\n{article.body}" for article in articles_of(file)]
 
 
-def against_bertopic(shop: Workshop, gold: Path) -> list[Measure]:
-    """Row bertopic: its time on our vectors, and how good its topics are as story threads."""
+def against_bertopic(shop: Workshop) -> list[Measure]:
+    """Row bertopic."""
     count = shop.size.main
     texts, built = shop.texts(count), shop.built(count)
     fitted = in_child(bertopic, str(texts.file), str(built.index))
-    judged = labelled(gold, shop.folder)
-    index = shop.folder / "index-gold"
-    ours = in_child(threads_of_ours, str(judged), str(index))["f1"]
-    theirs = in_child(threads_of_bertopic, str(judged), str(index))["f1"]
-    best = max(theirs, key=lambda least: float(theirs[least]))
     return [
         Measure(
             row="bertopic", what=f"build of {count:,} articles", against="BERTopic fitted on the same LSA vectors", unit="s",
             ours=built.seconds, reference=fitted["seconds"], goal=Goal(bound=0.7),
             note=f"{processors(built.processor, fitted['processor'])}; {fitted['topics']:,} topics,"
             f" {fitted['outliers']:.0%} of the articles in none; its code was compiled before",
-        ),
-        Measure(
-            row="bertopic", what=f"threads of {gold.name.split('.')[0]}: B-cubed F1", against="BERTopic", unit="", ours=ours,
-            reference=theirs[best], goal=Goal(bound=1.0, least=True),
-            note="BERTopic with " + ", ".join(f"min_topic_size={least}: {f1:.3f}" for least, f1 in theirs.items()),
-        ),
+        )
     ]  # fmt: skip
 
 
@@ -106,45 +93,6 @@ def vectors_of(index: str) -> Any:
     from recommender.store import Store
 
     return load(Store.open(index)).vectors
-
-
-def threads_of_ours(file: str, index: str) -> dict[str, Any]:
-    """In a child: B-cubed F1 of the threads that a build finds."""
-    from recommender.evaluation import bcubed
-    from scripts.measure_stream import articles_in, threads_in
-
-    articles, gold = articles_in(Path(file))
-    return {"f1": bcubed(threads_in(Recommender.build(articles, index), articles), gold).f1}
-
-
-def threads_of_bertopic(file: str, index: str) -> dict[str, Any]:
-    """In a child: B-cubed F1 of its topics on the vectors of the same build, by the size of the smallest; an article in none
-    stands alone.
-    """
-    from recommender.evaluation import bcubed
-    from scripts.measure_stream import articles_in
-
-    articles, gold = articles_in(Path(file))
-    ids, vectors = [article.id for article in articles], vectors_of(index)
-    texts = [f"{article.title}\n{article.body}" for article in articles]
-    f1 = {}
-    for least in (10, 2):
-        topics = zip(ids, topics_of(texts, vectors, least), strict=True)
-        f1[str(least)] = bcubed({article: str(topic) for article, topic in topics if topic != -1}, gold).f1
-    return {"f1": f1}
-
-
-def labelled(gold: Path, folder: Path) -> Path:
-    """Articles with the field `story`: the file itself, or for a CSV of id and story the articles that lie beside it."""
-    if gold.suffix != ".csv":
-        return gold
-    with gold.open(encoding="utf-8", newline="") as file:
-        stories = {row["id"]: row["story"] or f"alone {row['id']}" for row in csv.DictReader(file)}
-    rows = [json.loads(line) for line in gold.with_name("articles.jsonl").read_text(encoding="utf-8").splitlines()]
-    made = folder / "gold.jsonl"
-    lines = [json.dumps(row | {"story": stories[row["id"]]}, ensure_ascii=False) for row in rows if row["id"] in stories]
-    made.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    return made
 
 
 def growth(shop: Workshop) -> list[Measure]:
