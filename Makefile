@@ -1,5 +1,6 @@
 # make demo   set up and show the sample newsroom     make check   ruff, mypy, the fast tests: seconds
 # make test   set up and run everything CI runs       make clean   remove .venv and what tools leave behind
+# make bench  cost beside the floor and the peers, small size, under 5 minutes: prints a table, leaves it in artifacts/
 # make test-faults   fifteen times as many kills, failed writes and flipped bytes as in `make test`, and their totals
 
 PYTHON ?= python3
@@ -11,7 +12,7 @@ PIP := PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/python -m pip install --quiet -c c
 SET_UP_FROM := pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test test-faults check clean
+.PHONY: demo test test-faults check bench clean
 .DELETE_ON_ERROR:
 
 demo: .venv/installed
@@ -30,6 +31,9 @@ check: .venv/installed-dev
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -m "not slow"
 
+bench: .venv/installed-bench
+	$(BIN)/python -m scripts.benchmark --json artifacts/benchmark.json --markdown artifacts/benchmark.md --plots artifacts
+
 .venv/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || \
 	  { echo "make: Python 3.11 or newer is needed, '$(PYTHON)' is $$($(PYTHON) --version 2>&1 | tail -n 1); try: make PYTHON=python3.12" >&2; exit 1; }
@@ -44,6 +48,10 @@ check: .venv/installed-dev
 
 .venv/installed-dev: .venv/installed
 	@$(PIP) -e '.[dev]'
+	@touch $@
+
+.venv/installed-bench: .venv/installed
+	@$(PIP) -e '.[bench]'
 	@touch $@
 
 clean:

@@ -42,18 +42,20 @@ def transformer_model(
     max_seq_length: int = 32,
     seed: int = 0,
     prompts: Mapping[str, str] | None = None,
+    width: int = 32,
+    layers: int = 2,
 ) -> Path:
-    """A BERT of two layers and 32 dimensions with mean pooling; words outside the vocabulary are spelt letter by letter."""
+    """A small BERT of `layers` and `width` dimensions with mean pooling; words outside the vocabulary are spelt by letters."""
     letters = "abcdefghijklmnopqrstuvwxyz0123456789.,:;!?'-"
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{letter}" for letter in letters), *words]
     vocabulary = list(dict.fromkeys(pieces))
     bare = folder.with_name(folder.name + "-bare")
     config = BertConfig(
         vocab_size=len(vocabulary),
-        hidden_size=32,
-        num_hidden_layers=2,
+        hidden_size=width,
+        num_hidden_layers=layers,
         num_attention_heads=4,
-        intermediate_size=64,
+        intermediate_size=2 * width,
         max_position_embeddings=max_seq_length,
     )
     with torch.random.fork_rng(devices=[]):
