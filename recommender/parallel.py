@@ -20,7 +20,7 @@ def in_order(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
 
     What one raises is raised here, and nothing that has not begun is begun then.
     """
-    workers = min(len(os.sched_getaffinity(0)), MOST_WORKERS)
+    workers = min(_cores(), MOST_WORKERS)
     with ThreadPoolExecutor(workers) as pool:
         begun: deque[Future[R]] = deque()
         try:
@@ -33,3 +33,8 @@ def in_order(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
         finally:
             for left in begun:
                 left.cancel()
+
+
+def _cores() -> int:
+    """Those that this process may use; all of the machine where the system does not say."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
