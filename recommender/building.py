@@ -189,7 +189,9 @@ def compared(archive: Archive, options: WriteOptions) -> Links:
     """The links worth keeping between all articles."""
     views = archive.views()
     pairs = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
-    return worth_keeping(archive.compare(pairs, views, partial(options.stage, "comparing")), len(archive))
+    links = archive.compare(pairs, views, partial(options.stage, "comparing"))
+    del views, pairs  # before more room is needed
+    return worth_keeping(links, len(archive))
 
 
 def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:

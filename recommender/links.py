@@ -36,18 +36,19 @@ class Links:
             pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
         )
 
-    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
         number = np.tile(np.arange(len(self), dtype=np.int32), 2)
-        ends = (np.concatenate([self.pairs.left, self.pairs.right]), np.concatenate([self.pairs.right, self.pairs.left]))
+        left, right = self.pairs.left.astype(np.int32), self.pairs.right.astype(np.int32)
+        ends = (np.concatenate([left, right]), np.concatenate([right, left]))
         by_article = sparse.coo_matrix((number, ends), shape=(n_articles, n_articles)).tocsr()  # a counting sort: no two are one
-        return by_article.indptr.astype(np.int64), by_article.indices.astype(np.int64), by_article.data.astype(np.int64)
+        return by_article.indptr.astype(np.int64), by_article.indices, by_article.data
 
     def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
         """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
         starts, others, numbers = self.by_article(n_articles)
         related, same_story, duplicate = self.related[numbers], self.same_story[numbers], self.duplicate[numbers]
-        return starts, LinksOf(others, related, same_story, duplicate, unwritten(len(others)))
+        return starts, LinksOf(others.astype(np.int64), related, same_story, duplicate, unwritten(len(others)))
 
 
 class LinksOf(NamedTuple):

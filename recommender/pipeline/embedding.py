@@ -37,8 +37,9 @@ SMALLEST_FIT = 64
 MAX_FIT_TERMS = 40_000
 """Terms of the fit, the most frequent ones; they bound the size of the projection (40,000 x 256 x 2 bytes = 20 MB)."""
 
-MAX_FIT_ARTICLES = 50_000
-"""Articles of the fit; a larger archive gives every n-th one. The directions are settled long before."""
+MAX_FIT_ARTICLES = 20_000
+"""Articles of the fit; a larger archive gives every n-th one. The directions are settled long before: fitted to a quarter of
+8,863 articles, nDCG@5 and B-cubed F1 of all are .1 less."""
 
 ROUNDS = 5
 """Power iterations of the fit (Halko, Martinsson & Tropp, 2011); scikit-learn's number."""
