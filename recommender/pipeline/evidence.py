@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
@@ -176,11 +177,22 @@ def crowding_of(text: sparse.csr_matrix, days: NDArray[np.float64], background: 
     """
     if background.fade > ONE_MOMENT:
         return np.ones(text.shape[1], np.float32)
-    article = np.repeat(np.arange(text.shape[0]), np.diff(text.indptr))
-    dated = ~np.isnan(days[article])
-    term, day = text.indices[dated], days[article[dated]]
-    held = np.bincount(term, minlength=text.shape[1])
-    return _crowding(day[np.lexsort((day, term))], held, background)
+    held = sparse.csr_matrix((np.ones(text.nnz, np.int8), text.indices, text.indptr), shape=text.shape).tocsc()
+    crowding = np.empty(text.shape[1], np.float32)
+    ends = np.append(np.flatnonzero(np.diff(held.indptr // MOST_ENTRIES)) + 1, text.shape[1])
+    for start, end in itertools.pairwise([0, *np.unique(ends).tolist()]):
+        here = slice(held.indptr[start], held.indptr[end])
+        day = days[held.indices[here]]
+        term = np.repeat(np.arange(end - start), np.diff(held.indptr[start : end + 1]))
+        dated = ~np.isnan(day)
+        day, term = day[dated], term[dated]
+        times = np.bincount(term, minlength=end - start)
+        crowding[start:end] = _crowding(day[np.lexsort((day, term))], times, background)
+    return crowding
+
+
+MOST_ENTRIES = 2_000_000
+"""Terms of articles that are sorted by date at once, about; bounds the memory."""
 
 
 def crowding_of_terms(days: Sequence[NDArray[np.float64]], background: Background) -> NDArray[np.float32]:

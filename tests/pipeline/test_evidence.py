@@ -14,6 +14,7 @@ from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics.pairwise import cosine_similarity
 
+from recommender.pipeline import evidence
 from recommender.pipeline import evidence as module
 from recommender.pipeline.content import Content
 from recommender.pipeline.counting import count_terms
@@ -191,6 +192,19 @@ def by_hand(days: list[float], usual: float) -> float:
     fades = [0.1 + 0.9 * math.exp(-abs(a - b) / 4) for i, a in enumerate(days) for b in days[:i]]
     mean = (sum(fades) + usual) / (len(fades) + 1)
     return 0.05 + 0.95 * min(1, max(0, math.log(mean / usual) / math.log(1 / usual)))
+
+
+def test_crowding_is_found_a_few_terms_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is the same however few; terms of no article, of articles without a date and of nearly all among them."""
+    rng = np.random.default_rng(3)
+    text = sparse.csr_matrix((rng.random((30, 40)) < rng.random(40) ** 3).astype(np.float32))
+    days = np.where(rng.random(30) < 0.2, np.nan, rng.uniform(0, 20, 30))
+    background = Background(cosine=0.0, fade=0.4)
+    at_once = crowding_of(text, days, background)
+    assert len(np.unique(at_once)) > 3
+    for most in (1, 7, 50):
+        monkeypatch.setattr(evidence, "MOST_ENTRIES", most)
+        np.testing.assert_array_equal(crowding_of(text, days, background), at_once)
 
 
 @given(days=st.lists(st.floats(0, 400, width=32), min_size=1, max_size=40), usual=st.floats(0.11, 0.9))
