@@ -219,7 +219,8 @@ def test_related_takes_one_thing_at_a_time(newsroom_index: Path) -> None:
     [
         ["related", HERO, "-k", "0"], ["related", HERO, "-k", "many"], ["related", HERO, "--profile", "best"], ["build"],
         ["build", "x.jsonl", "--format", "xml"], ["explain", HERO], ["threads", "--min-size", "0"], ["nonsense"],
-        ["info", "--nonsense"], ["related", HERO, "extra"], [],
+        ["info", "--nonsense"], ["related", HERO, "extra"], [], ["serve", "--port", "65536"], ["serve", "--workers", "65"],
+        ["desk", "--port", "65536"], ["desk", "--port", "0"], ["related", HERO, "-k", "9" * 5000],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(words: list[str]) -> None:
@@ -332,6 +333,25 @@ def test_info_tells_counts_model_sizes_and_versions(newsroom_index: Path, engine
     text = run("info", "--index", newsroom_index).out
     assert re.search(rf"^articles +{len(engine)}$", text, re.MULTILINE)
     assert re.search(r"^bytes +\d+\.\d MB$", text, re.MULTILINE)
+    assert re.search(r"^evergreen +none$", text, re.MULTILINE)
+
+
+def test_info_names_the_sections_that_do_not_age(tmp_path: Path) -> None:
+    """They stand one beside the other, without brackets and quotes."""
+    given = ("--evergreen", "Recipes", "--evergreen", "How to")
+    assert run("build", "-", "--format", "jsonl", "--index", tmp_path / "new", *given, stdin=rows("a", "b", "c")).code == 0
+    assert re.search(r"^evergreen +Recipes, How to$", run("info", "--index", tmp_path / "new").out, re.MULTILINE)
+
+
+def test_a_thread_of_one_day_has_one_day(newsroom_index: Path, engine: Recommender) -> None:
+    """The table says a day twice of no thread, and labels stand in one column all the same."""
+    lines = run("threads", "--index", newsroom_index).out.splitlines()
+    told = [re.match(r"\S+ +\d+  (\S+)( – (\S+))? +", line) for line in lines]
+    assert all(found and found[1] != found[3] for found in told)
+    assert {len(found[0]) for found in told if found} == {max(len(found[0]) for found in told if found)}
+    single = [thread for thread in engine.threads() if str(thread.first_published)[:10] == str(thread.last_published)[:10]]
+    assert single
+    assert sum(found is not None and found[2] is None for found in told) == len(single)
 
 
 @pytest.mark.parametrize(
