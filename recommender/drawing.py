@@ -45,6 +45,11 @@ def clean(text: str | None) -> str:
     return _CONTROL.sub(" ", text or "").strip()
 
 
+def counted(number: int, things: str) -> str:
+    """A number of things, which are named in the plural."""
+    return f"{number:,} {things[:-1] if number == 1 else things}"
+
+
 def titled(item: Related) -> str:
     """The headline, or a word for its absence."""
     return clean(item.title) or "(no title)"

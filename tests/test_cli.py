@@ -117,6 +117,15 @@ def test_build_makes_an_index_that_the_library_opens(tmp_path: Path) -> None:
     assert len(Recommender.open(tmp_path / "new")) == 3
 
 
+def test_one_of_a_kind_is_told_in_the_singular(tmp_path: Path) -> None:
+    """One article, in no thread, through build, export and a backup."""
+    index, out, file = tmp_path / "new", tmp_path / "out", tmp_path / "a.backup"
+    assert ": 1 article, 0 threads, " in run("build", "-", "--format", "jsonl", "--index", index, stdin=rows("a")).err
+    assert run("export", out, "--index", index).err.startswith("1 article and 0 threads: ")
+    assert run("backup", file, "--index", index).code == 0
+    assert run("restore", file, "--index", index).err == f"restored {index}: 1 article, 0 threads\n"
+
+
 def test_add_says_how_many_were_added_updated_and_unchanged(tmp_path: Path) -> None:
     """Of three rows one is new, one has another body and one is as it was."""
     run("build", "-", "--index", tmp_path / "new", stdin=rows("a", "b"))
@@ -400,7 +409,7 @@ def test_bad_rows_are_1_and_change_nothing(copy: Path) -> None:
     given = rows("a") + '{"id": "z"}\n' + rows("b")
     done = run("add", "-", "--index", copy, stdin=given)
     assert done.code == 1
-    assert done.err.startswith("error: 1 row is not valid; nothing was changed")
+    assert done.err.startswith("error: 1 row is not valid; nothing was changed; mend it or go on without it with")
     assert "stdin, line 2, id 'z'" in done.err
     assert run("related", "a", "--index", copy).code == 3
     done = run("add", "-", "--skip-invalid", "--index", copy, stdin=given)

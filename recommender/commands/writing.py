@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from recommender import Recommender
+from recommender.drawing import counted
 from recommender.shell import (
     DEFAULT_INDEX,
     DEFAULT_RATE,
@@ -90,7 +91,7 @@ def build(
             progress=progress,
         )
     facts = engine.info()
-    counts = ", ".join(f"{facts[what]:,} {what[:-1] if facts[what] == 1 else what}" for what in ("articles", "threads"))
+    counts = ", ".join(counted(facts[what], what) for what in ("articles", "threads"))
     notice(f"built {index}: {counts}, {time.perf_counter() - started:.1f} s")
 
 
