@@ -78,10 +78,19 @@ def _value_of(param: Any, typers: Callable[[Any, Any], Any], ctx: Any, given: An
     value = _plain_value(getattr(descriptor, "annotation", None), given)
     least, most = (getattr(param, bound, None) for bound in ("min", "max"))
     if isinstance(value, int) and ((least is not None and value < least) or (most is not None and value > most)):
-        return typers(ctx, given)
+        return _checked(typers, ctx, given)
     if value is None and (given is not None or param.required):
-        return typers(ctx, given)
+        return _checked(typers, ctx, given)
     return param.callback(ctx, param, value) if param.callback else value
+
+
+def _checked(typers: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:
+    """What typer makes of a value, or its complaint without the words of pydantic before it."""
+    try:
+        return typers(ctx, given)
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ")
+        raise
 
 
 def _plain_value(annotation: Any, given: Any) -> Any:

@@ -239,6 +239,12 @@ def test_wrong_usage_is_2(words: list[str]) -> None:
     assert "Usage: " in done.err + done.out
 
 
+def test_a_wrong_choice_is_told_with_the_right_ones() -> None:
+    """In plain words: what pydantic calls a wrong value is none of the user's business."""
+    said = " ".join(run("related", HERO, "--profile", "best").err.split())
+    assert "Invalid value for '--profile': 'best' is not one of 'sidebar', 'similar'" in said
+
+
 def test_a_draft_is_a_title_line_and_a_body(newsroom_index: Path, tmp_path: Path) -> None:
     """The same draft by --text, by a file and by stdin gives one list, with id null; it finds the story it tells."""
     draft = "Kim sees off Putin at Pyongyang airport\nThe Russian president left North Korea after talks with Kim Jong Un."
@@ -374,6 +380,15 @@ def test_a_missing_index_is_4(words: list[str], tmp_path: Path) -> None:
     assert done.code == 4
     assert "recommender build" in one_error_line(done)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_file_in_place_of_an_index_is_4(tmp_path: Path) -> None:
+    """Somebody names the articles, or the store, where the folder is asked for."""
+    file = tmp_path / "articles.jsonl"
+    file.write_text(rows("a"))
+    for words in (["info"], ["related", "a"], ["check"], ["backup", tmp_path / "b"]):
+        done = run(*words, "--index", file)
+        assert (done.code, one_error_line(done)) == (4, f"error: index {file}: it is a file; name the folder of an index\n")
 
 
 def test_a_damaged_index_or_one_of_another_format_is_4(copy: Path) -> None:

@@ -41,6 +41,8 @@ JSON_FEED = '{"version": "https://jsonfeed.org/version/1.1", "items": []}'
         ("a.json", JSON_FEED.replace("/", r"\/"), "feed"),
         ("a", "\n<!DOCTYPE HTML>\n<title>x</title>", "html"),
         ("a.xml", '<?xml version="1.0"?><!DOCTYPE html PUBLIC "x" "y"><html>', "html"),
+        ("a", "<!DOCTYPE  html>\n<title>x</title>", "html"),
+        ("a", "<!DOCTYPE\r\n html><p>x", "html"),
         ("a.php.html", "no markup", "html"),
         ("a.md", "# text", "markdown"),
         ("a", "---\ntitle: x\n---\n", "markdown"),
