@@ -358,6 +358,17 @@ def test_info_names_the_sections_that_do_not_age(tmp_path: Path) -> None:
     assert re.search(r"^evergreen +Recipes, How to$", run("info", "--index", tmp_path / "new").out, re.MULTILINE)
 
 
+def test_a_section_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A name that is misspelt would be kept and do nothing; it stays, since articles of that section may yet come."""
+    given = ("--evergreen", "Recipes", "--evergreen", "Receipts")
+    cake = json.dumps({"id": "cake", "title": "Honey cake", "section": "Recipes"}) + "\n"
+    done = run("build", "-", "--format", "jsonl", "--index", tmp_path / "new", *given, stdin=rows("a", "b") + cake)
+    assert done.code == 0
+    assert [line for line in done.err.splitlines() if "evergreen" in line] == [
+        "--evergreen Receipts: no article is in a section of that name"
+    ]
+
+
 def test_a_thread_of_one_day_has_one_day(newsroom_index: Path, engine: Recommender) -> None:
     """The table says a day twice of no thread, and labels stand in one column all the same."""
     lines = run("threads", "--index", newsroom_index).out.splitlines()
