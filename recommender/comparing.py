@@ -31,7 +31,7 @@ def compare(one: Store, other: Store) -> Comparison:
         articles=len(shared),
         only_one=len(lists) - len(shared),
         only_other=len(others) - len(shared),
-        threads_agree=round(bcubed({a: t for a, t in threads.items() if a in others}, gold).f1, 4) if shared else 1.0,
+        threads_agree=round(bcubed({a: t for a, t in threads.items() if a in others}, gold).f1, 4) if shared else None,
         ids_kept=_mean([threads.get(article) == other_threads.get(article) for article in in_a_thread]),
         lists_agree=_mean(list(overlaps.values())),
         moved=tuple(article for article, overlap in overlaps.items() if overlap == 0)[:MOST_NAMED],

@@ -45,6 +45,11 @@ def clean(text: str | None) -> str:
     return _CONTROL.sub(" ", text or "").strip()
 
 
+def counted(number: int, things: str) -> str:
+    """A number of things, which are named in the plural."""
+    return f"{number:,} {things[:-1] if number == 1 else things}"
+
+
 def titled(item: Related) -> str:
     """The headline, or a word for its absence."""
     return clean(item.title) or "(no title)"
@@ -77,8 +82,9 @@ def thread_table(threads: Sequence[StoryThread], ink: Ink) -> Iterator[str]:
     wide = max(len(thread.id) for thread in threads)
     digits = max(len(str(thread.size)) for thread in threads)
     for thread in threads:
-        days = f"{day(thread.first_published)} – {day(thread.last_published)}"
-        yield f"{thread.id:{wide}}  {thread.size:{digits}}  {ink.dim(days)}  {clean(thread.label)}"
+        first, last = day(thread.first_published), day(thread.last_published)
+        days = first if first == last else f"{first} – {last}"
+        yield f"{thread.id:{wide}}  {thread.size:{digits}}  {ink.dim(f'{days:23}')}  {clean(thread.label)}"
 
 
 def timeline(thread: StoryThread, articles: Iterable[Related], ink: Ink) -> Iterator[str]:
@@ -198,7 +204,7 @@ def fact_lines(facts: Mapping[str, Any]) -> Iterator[str]:
     """Names and values in two columns."""
     wide = max(map(len, facts), default=0)
     for name, value in facts.items():
-        yield f"{name.replace('_', ' '):{wide}}  {'none' if value is None else _readable(name, value)}"
+        yield f"{name.replace('_', ' '):{wide}}  {_readable(name, value)}"
 
 
 def finding_line(found: Finding) -> str:
@@ -207,4 +213,8 @@ def finding_line(found: Finding) -> str:
 
 
 def _readable(name: str, value: object) -> str:
+    if value is None or value == []:
+        return "none"
+    if isinstance(value, list):
+        return clean(", ".join(map(str, value)))
     return f"{value / 1e6:.1f} MB" if name == "bytes" and isinstance(value, int) else clean(str(value))

@@ -53,9 +53,9 @@ class InvalidRowsError(RecommenderError):
     def __init__(self, total: int, first: Sequence[str]) -> None:
         shown = "\n".join(f"  {line}" for line in first)
         more = f"\n  … and {total - len(first)} more" if total > len(first) else ""
-        rows = "1 row is" if total == 1 else f"{total} rows are"
+        rows, them = ("1 row is", "it") if total == 1 else (f"{total:,} rows are", "them")
         super().__init__(
-            f"{rows} not valid; nothing was changed; mend them or go on without them with --skip-invalid:\n{shown}{more}"
+            f"{rows} not valid; nothing was changed; mend {them} or go on without {them} with --skip-invalid:\n{shown}{more}"
         )
         self.total = total
         self.first = tuple(first)

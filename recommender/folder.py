@@ -30,6 +30,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         version, name = manifest["format"], manifest["store"]
     except FileNotFoundError:
         raise IndexUnusableError(str(folder), "there is no index here", "make one with `recommender build`") from None
+    except NotADirectoryError:
+        raise IndexUnusableError(str(folder), "it is a file", "name the folder of an index") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise IndexUnusableError(
             str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`"

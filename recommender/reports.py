@@ -156,8 +156,8 @@ class Comparison:
     """Those that both hold."""
     only_one: int
     only_other: int
-    threads_agree: float
-    """B-cubed F1 between the threads, in [0, 1]."""
+    threads_agree: float | None
+    """B-cubed F1 between the threads, in [0, 1]; None without articles that both hold."""
     ids_kept: float | None
     """Share of the articles in a thread of either whose thread has the same id in both; None without any."""
     lists_agree: float | None

@@ -6,6 +6,7 @@ import contextlib
 import functools
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -74,17 +75,29 @@ def _taken_plainly(params: list[Any]) -> list[Any]:
 def _value_of(param: Any, typers: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:
     """The value of a parameter; what is not plainly right is left to typer, which knows how to complain."""
     descriptor = getattr(param, "type_descriptor", None)
-    value = _plain_value(getattr(descriptor, "annotation", None), given, getattr(param, "min", None))
+    value = _plain_value(getattr(descriptor, "annotation", None), given)
+    least, most = (getattr(param, bound, None) for bound in ("min", "max"))
+    if isinstance(value, int) and ((least is not None and value < least) or (most is not None and value > most)):
+        return _checked(typers, ctx, given)
     if value is None and (given is not None or param.required):
-        return typers(ctx, given)
+        return _checked(typers, ctx, given)
     return param.callback(ctx, param, value) if param.callback else value
 
 
-def _plain_value(annotation: Any, given: Any, least: int | None) -> Any:
+def _checked(typers: Callable[[Any, Any], Any], ctx: Any, given: Any) -> Any:
+    """What typer makes of a value, or its complaint without the words of pydantic before it."""
+    try:
+        return typers(ctx, given)
+    except typer.BadParameter as error:
+        error.message = error.message.removeprefix("Value error, ")
+        raise
+
+
+def _plain_value(annotation: Any, given: Any) -> Any:
     """None where it is not plain to see what is meant."""
     if annotation == list[str] and given and all(isinstance(one, str) for one in given):
         return list(given)
-    if annotation is int and str(given).isdecimal() and int(given) >= (least or 0):
+    if annotation is int and re.fullmatch("[0-9]{1,9}", str(given)):
         return int(given)
     if annotation is Path and isinstance(given, str | Path):
         return Path(given)

@@ -117,6 +117,15 @@ def test_build_makes_an_index_that_the_library_opens(tmp_path: Path) -> None:
     assert len(Recommender.open(tmp_path / "new")) == 3
 
 
+def test_one_of_a_kind_is_told_in_the_singular(tmp_path: Path) -> None:
+    """One article, in no thread, through build, export and a backup."""
+    index, out, file = tmp_path / "new", tmp_path / "out", tmp_path / "a.backup"
+    assert ": 1 article, 0 threads, " in run("build", "-", "--format", "jsonl", "--index", index, stdin=rows("a")).err
+    assert run("export", out, "--index", index).err.startswith("1 article and 0 threads: ")
+    assert run("backup", file, "--index", index).code == 0
+    assert run("restore", file, "--index", index).err == f"restored {index}: 1 article, 0 threads\n"
+
+
 def test_add_says_how_many_were_added_updated_and_unchanged(tmp_path: Path) -> None:
     """Of three rows one is new, one has another body and one is as it was."""
     run("build", "-", "--index", tmp_path / "new", stdin=rows("a", "b"))
@@ -219,7 +228,8 @@ def test_related_takes_one_thing_at_a_time(newsroom_index: Path) -> None:
     [
         ["related", HERO, "-k", "0"], ["related", HERO, "-k", "many"], ["related", HERO, "--profile", "best"], ["build"],
         ["build", "x.jsonl", "--format", "xml"], ["explain", HERO], ["threads", "--min-size", "0"], ["nonsense"],
-        ["info", "--nonsense"], ["related", HERO, "extra"], [],
+        ["info", "--nonsense"], ["related", HERO, "extra"], [], ["serve", "--port", "65536"], ["serve", "--workers", "65"],
+        ["desk", "--port", "65536"], ["desk", "--port", "0"], ["related", HERO, "-k", "9" * 5000],
     ],
 )  # fmt: skip
 def test_wrong_usage_is_2(words: list[str]) -> None:
@@ -227,6 +237,12 @@ def test_wrong_usage_is_2(words: list[str]) -> None:
     done = run(*words)
     assert done.code == 2, done
     assert "Usage: " in done.err + done.out
+
+
+def test_a_wrong_choice_is_told_with_the_right_ones() -> None:
+    """In plain words: what pydantic calls a wrong value is none of the user's business."""
+    said = " ".join(run("related", HERO, "--profile", "best").err.split())
+    assert "Invalid value for '--profile': 'best' is not one of 'sidebar', 'similar'" in said
 
 
 def test_a_draft_is_a_title_line_and_a_body(newsroom_index: Path, tmp_path: Path) -> None:
@@ -332,6 +348,36 @@ def test_info_tells_counts_model_sizes_and_versions(newsroom_index: Path, engine
     text = run("info", "--index", newsroom_index).out
     assert re.search(rf"^articles +{len(engine)}$", text, re.MULTILINE)
     assert re.search(r"^bytes +\d+\.\d MB$", text, re.MULTILINE)
+    assert re.search(r"^evergreen +none$", text, re.MULTILINE)
+
+
+def test_info_names_the_sections_that_do_not_age(tmp_path: Path) -> None:
+    """They stand one beside the other, without brackets and quotes."""
+    given = ("--evergreen", "Recipes", "--evergreen", "How to")
+    assert run("build", "-", "--format", "jsonl", "--index", tmp_path / "new", *given, stdin=rows("a", "b", "c")).code == 0
+    assert re.search(r"^evergreen +Recipes, How to$", run("info", "--index", tmp_path / "new").out, re.MULTILINE)
+
+
+def test_a_section_that_is_not_there_is_told(tmp_path: Path) -> None:
+    """A name that is misspelt would be kept and do nothing; it stays, since articles of that section may yet come."""
+    given = ("--evergreen", "Recipes", "--evergreen", "Receipts")
+    cake = json.dumps({"id": "cake", "title": "Honey cake", "section": "Recipes"}) + "\n"
+    done = run("build", "-", "--format", "jsonl", "--index", tmp_path / "new", *given, stdin=rows("a", "b") + cake)
+    assert done.code == 0
+    assert [line for line in done.err.splitlines() if "evergreen" in line] == [
+        "--evergreen Receipts: no article is in a section of that name"
+    ]
+
+
+def test_a_thread_of_one_day_has_one_day(newsroom_index: Path, engine: Recommender) -> None:
+    """The table says a day twice of no thread, and labels stand in one column all the same."""
+    lines = run("threads", "--index", newsroom_index).out.splitlines()
+    told = [re.match(r"\S+ +\d+  (\S+)( – (\S+))? +", line) for line in lines]
+    assert all(found and found[1] != found[3] for found in told)
+    assert {len(found[0]) for found in told if found} == {max(len(found[0]) for found in told if found)}
+    single = [thread for thread in engine.threads() if str(thread.first_published)[:10] == str(thread.last_published)[:10]]
+    assert single
+    assert sum(found is not None and found[2] is None for found in told) == len(single)
 
 
 @pytest.mark.parametrize(
@@ -345,6 +391,15 @@ def test_a_missing_index_is_4(words: list[str], tmp_path: Path) -> None:
     assert done.code == 4
     assert "recommender build" in one_error_line(done)
     assert not (tmp_path / "none").exists()
+
+
+def test_a_file_in_place_of_an_index_is_4(tmp_path: Path) -> None:
+    """Somebody names the articles, or the store, where the folder is asked for."""
+    file = tmp_path / "articles.jsonl"
+    file.write_text(rows("a"))
+    for words in (["info"], ["related", "a"], ["check"], ["backup", tmp_path / "b"]):
+        done = run(*words, "--index", file)
+        assert (done.code, one_error_line(done)) == (4, f"error: index {file}: it is a file; name the folder of an index\n")
 
 
 def test_a_damaged_index_or_one_of_another_format_is_4(copy: Path) -> None:
@@ -380,7 +435,7 @@ def test_bad_rows_are_1_and_change_nothing(copy: Path) -> None:
     given = rows("a") + '{"id": "z"}\n' + rows("b")
     done = run("add", "-", "--index", copy, stdin=given)
     assert done.code == 1
-    assert done.err.startswith("error: 1 row is not valid; nothing was changed")
+    assert done.err.startswith("error: 1 row is not valid; nothing was changed; mend it or go on without it with")
     assert "stdin, line 2, id 'z'" in done.err
     assert run("related", "a", "--index", copy).code == 3
     done = run("add", "-", "--skip-invalid", "--index", copy, stdin=given)

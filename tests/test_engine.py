@@ -1092,6 +1092,8 @@ def test_a_rebuild_into_another_folder_can_be_compared(engine: Recommender, inde
     assert (other.only_one, other.only_other, other.articles) == (2, 0, same.articles - 2)
     assert other.ids_kept is not None
     assert other.ids_kept < 1
+    strangers = engine.compare(Recommender.build([Article(id="else", title="Ferry sinks off Sumatra")], tmp_path / "else"))
+    assert (strangers.articles, strangers.threads_agree, strangers.ids_kept, strangers.lists_agree) == (0, None, None, None)
 
 
 def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

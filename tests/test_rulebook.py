@@ -407,6 +407,24 @@ def test_the_command_line_makes_every_kind(engine: Recommender) -> None:
     assert run(engine, "rename", "t0123456789", "gone")[0] == 3
 
 
+def test_ten_rules_stand_in_one_column(engine: Recommender) -> None:
+    """The numbers are as wide as the widest, the rules one below the other."""
+    for number in range(10):
+        engine.add_rule(f"pin x0 later{number}")
+    lines = run(engine, "list")[1].splitlines()
+    assert [line.index("pin") for line in lines] == [4] * 10
+    assert (lines[0][:3], lines[9][:3]) == (" 1 ", "10 ")
+
+
+def test_a_rule_of_many_articles_is_said_in_one_short_line(engine: Recommender) -> None:
+    """A lock names every article of its thread: all are kept, and stderr gets the first."""
+    many = [f"an-article-that-is-yet-to-come-{number}" for number in range(40)]
+    said = run(engine, "split", *many)[2].splitlines()[0]
+    assert said.startswith(f"rule 1: split {many[0]} ")
+    assert len(said) < 200
+    assert run(engine, "list")[1].startswith(f"1  split {' '.join(many)}")
+
+
 def test_the_command_line_reads_and_writes_files(engine: Recommender, tmp_path: Path) -> None:
     """export to a file or stdout, import from a file or stdin; a bad file is exit 1 with its lines, a notice tells what waits."""
     file = tmp_path / "rules.txt"

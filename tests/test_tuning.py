@@ -27,7 +27,7 @@ from recommender.learning import Judged, Sample, fit, sample_of
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.scoring import NAMES, Weights, probability, shipped_weights
 from recommender.reports import HeldOut
-from recommender.tuning import FOLDS, folds_of, held_out, losses, read_weights
+from recommender.tuning import FOLDS, folds_of, held_out, losses, outcome_of, read_weights
 from tests.archives import FIRST_DAY, SYLLABLES, newspaper
 
 GOLD = Path(__file__).parents[1] / "recommender" / "sample" / "gold.csv"
@@ -215,6 +215,27 @@ def written(index: Path, *ids: str) -> dict[tuple[str, str], tuple[float, ...]]:
         ).fetchall()
     db.close()
     return {(one, other): tuple(values) for one, other, *values in found}
+
+
+@pytest.mark.parametrize(
+    ("loss", "threads", "expected"),
+    [
+        ((-0.007, -0.001), (-0.010, 0.030), "better"),
+        ((-0.007, -0.001), (-0.035, 0.004), "unsure"),  # less loss for sure, threads that are worse on the whole
+        ((-0.007, -0.001), (-0.035, -0.004), "unsure"),
+        ((-0.007, 0.001), (-0.010, 0.030), "unsure"),
+        ((-0.002, 0.003), (-0.035, 0.004), "worse"),
+    ],
+)
+def test_less_loss_is_no_gain_where_threads_are_worse(
+    loss: tuple[float, float], threads: tuple[float, float], expected: str
+) -> None:
+    """Tuned weights that are surely better by the one measure and on the whole worse by the other are not recommended."""
+    measures = {
+        "log_loss": HeldOut(shipped=(0.1,) * FOLDS, tuned=(0.1 + sum(loss) / 2,) * FOLDS, gain=loss),
+        "bcubed_f1": HeldOut(shipped=(0.8,) * FOLDS, tuned=(0.8 + sum(threads) / 2,) * FOLDS, gain=threads),
+    }
+    assert outcome_of(measures, base_loss=0.5) == expected
 
 
 def test_judgments_that_disagree_with_the_shipped_weights_gain(loose: Path, gold: Path) -> None:

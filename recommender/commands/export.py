@@ -7,6 +7,7 @@ import typer
 
 from recommender import Recommender
 from recommender.answers import Profile
+from recommender.drawing import counted
 from recommender.shell import (
     DEFAULT_INDEX,
     Command,
@@ -62,6 +63,6 @@ def export(
     if as_json:
         print_lines([json_line(asdict(done))])
     notice(
-        f"{done.articles:,} articles and {done.threads:,} threads: {done.written:,} files written,"
+        f"{counted(done.articles, 'articles')} and {counted(done.threads, 'threads')}: {counted(done.written, 'files')} written,"
         f" {done.unchanged:,} unchanged, {done.removed:,} removed"
     )

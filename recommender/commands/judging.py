@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recommender import Recommender
-from recommender.drawing import evaluation_table, tuning_lines
+from recommender.drawing import counted, evaluation_table, tuning_lines
 from recommender.shell import (
     DEFAULT_INDEX,
     Command,
@@ -86,7 +86,8 @@ def tune(
 
     The shipped weights are the starting point, and the fewer judgments there are the closer the new ones stay to them.
     What they gain is measured on five parts of the judged articles, each by weights learned without it. Where the 95 %
-    interval of the gain does not lie above 0, --apply changes nothing and --output writes the shipped ones.
+    interval of the gain does not lie above 0, or threads are worse, --apply changes nothing and --output writes the shipped
+    ones.
 
     --apply makes links, threads and lists again from what the index holds, in one transaction; no source is needed. A later
     `build` starts from the shipped weights, unless it is given --weights.
@@ -96,6 +97,6 @@ def tune(
         found = engine.tune(gold, apply=apply, output=output, format=format, notice=notice, progress=progress)
     print_lines([json_line(found.to_json())] if as_json else tuning_lines(found, ink()))
     if found.applied:
-        notice(f"{index} has the tuned weights now: {engine.info()['threads']:,} threads")
+        notice(f"{index} has the tuned weights now: {counted(engine.info()['threads'], 'threads')}")
     else:
         notice("nothing was changed; --apply gives the tuned weights to the index" if found.better else "nothing was changed")

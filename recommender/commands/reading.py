@@ -49,7 +49,7 @@ def related(
     ctx: typer.Context,
     article_id: Annotated[str | None, typer.Argument(metavar="ID", show_default=False, help="An article.")] = None,
     index: IndexOption = DEFAULT_INDEX,
-    k: Annotated[int, typer.Option("-k", min=1, help="Length of a list at most.")] = 5,
+    k: Annotated[int, typer.Option("-k", min=1, help="Length of a list at most; 20 are kept.")] = 5,
     every: Annotated[bool, typer.Option("--all", help="Every article: JSON Lines, or with --ids: id, tab, ids.")] = False,
     text: Annotated[str | None, typer.Option(help="A draft: a title on the first line, then the body; or a body alone.")] = None,
     file: Annotated[str | None, typer.Option(metavar="F", help="The same in a file of UTF-8 text; - is stdin.")] = None,

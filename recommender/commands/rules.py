@@ -63,7 +63,8 @@ def list_rules(
 ) -> None:
     """Print the rules with their numbers, and which wait for an article."""
     found = Recommender.open(index).rules()
-    print_lines(json_line(kept.to_json()) if as_json else _line(kept) for kept in found)
+    wide = max((len(str(kept.number)) for kept in found), default=0)
+    print_lines(json_line(kept.to_json()) if as_json else _line(kept, wide) for kept in found)
     if not found and not as_json and not quiet:
         say(f"{index} has no rules")
 
@@ -224,7 +225,7 @@ def import_rules(
 def _keep(engine: Recommender, rule: Rule, quiet: bool) -> None:
     kept = engine.add_rule(rule)
     if not quiet:
-        say(f"rule {kept.number}: {kept.rule}")
+        say(f"rule {kept.number}: {kept.rule.brief}")
         _say_waiting([kept])
 
 
@@ -237,7 +238,7 @@ def _one_line(text: str) -> str:
     return " ".join(text.split())
 
 
-def _line(kept: KeptRule) -> str:
+def _line(kept: KeptRule, wide: int) -> str:
     note = f"  # {kept.rule.note}" if kept.rule.note else ""
     waits = f"  (waits for {', '.join(map(repr, kept.missing))})" if kept.missing else ""
-    return clean(f"{kept.number}  {kept.rule}{note}{waits}")
+    return f"{kept.number:>{wide}}  " + clean(f"{kept.rule}{note}{waits}")

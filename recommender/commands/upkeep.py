@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from recommender import Recommender
-from recommender.drawing import fact_lines, finding_line
+from recommender.drawing import counted, fact_lines, finding_line
 from recommender.errors import IndexUnusableError
 from recommender.shell import (
     DEFAULT_INDEX,
@@ -140,7 +140,7 @@ def restore(
     """
     facts = Recommender.restore(file, index).info()
     if not quiet:
-        say(f"restored {index}: {facts['articles']:,} articles, {facts['threads']:,} threads")
+        say(f"restored {index}: {counted(facts['articles'], 'articles')}, {counted(facts['threads'], 'threads')}")
 
 
 @commands.command(cls=Command, epilog=examples("recommender repair", "recommender repair > lost.txt      the ids to add again"))
@@ -164,4 +164,4 @@ def repair(
         notice(f"{index} is sound; nothing was changed")
     else:
         unnamed = f", {done.lost - len(done.lost_ids):,} of them without a name" if done.lost > len(done.lost_ids) else ""
-        notice(f"saved {done.saved:,} articles, lost {done.lost:,}{unnamed}; the damaged file is {index / done.kept}")
+        notice(f"saved {counted(done.saved, 'articles')}, lost {done.lost:,}{unnamed}; the damaged file is {index / done.kept}")

@@ -1,12 +1,14 @@
 """What changes the articles of an index: `build`, `add`, `remove`."""
 
 import time
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from recommender import Recommender
+from recommender.drawing import counted
 from recommender.shell import (
     DEFAULT_INDEX,
     DEFAULT_RATE,
@@ -24,6 +26,7 @@ from recommender.shell import (
 )
 
 if TYPE_CHECKING:
+    from recommender.pipeline.articles import Article
     from recommender.sources.http import Manners
 
 commands = typer.Typer()
@@ -76,11 +79,12 @@ def build(
     from recommender import read_articles
 
     started = time.perf_counter()
+    unseen = set(evergreen or ())
     with at_work(quiet) as (notice, progress):
         manners = _manners(sources, rate, allow_host)
         articles = read_articles(sources, format=format, skip_invalid=skip_invalid, notice=notice, manners=manners)
         engine = Recommender.build(
-            articles,
+            _seen(articles, unseen),
             index,
             model=model,
             weights=weights,
@@ -89,8 +93,10 @@ def build(
             notice=notice,
             progress=progress,
         )
+    for section in sorted(unseen):
+        notice(f"--evergreen {section}: no article is in a section of that name")
     facts = engine.info()
-    counts = ", ".join(f"{facts[what]:,} {what[:-1] if facts[what] == 1 else what}" for what in ("articles", "threads"))
+    counts = ", ".join(counted(facts[what], what) for what in ("articles", "threads"))
     notice(f"built {index}: {counts}, {time.perf_counter() - started:.1f} s")
 
 
@@ -139,6 +145,14 @@ def remove(
     with at_work(quiet) as (notice, _):
         done = engine.remove(named)
     notice(f"removed {done.removed}")
+
+
+def _seen(articles: Iterable["Article"], unseen: set[str]) -> Iterator["Article"]:
+    """The articles; their sections leave the set."""
+    for article in articles:
+        if article.section:
+            unseen.discard(article.section)
+        yield article
 
 
 def _manners(sources: list[str], rate: float, allow_host: list[str] | None) -> "Manners | None":

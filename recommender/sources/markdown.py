@@ -77,13 +77,21 @@ def _front_matter(text: str) -> tuple[Mapping[str, Any], str]:
     try:
         front = yaml.load(found[2] or "", _Loader) if found[1] == "---" else tomllib.loads(found[2] or "")  # noqa: S506
     except (yaml.YAMLError, tomllib.TOMLDecodeError, ValueError, RecursionError) as error:
-        said = "it is nested too deeply" if isinstance(error, RecursionError) else one_line(error)
-        raise ValueError(f"its front matter cannot be read: {said}") from None
+        raise ValueError(f"its front matter cannot be read: {_said(error)}") from None
     if front is None:
         return {}, text[found.end() :]
     if not isinstance(front, dict):
         raise ValueError("its front matter holds no fields such as title: ...")
     return {str(key).lower(): value for key, value in front.items()}, text[found.end() :]
+
+
+def _said(error: Exception) -> str:
+    """What is wrong with front matter, and in which line of the file."""
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    if isinstance(error, yaml.MarkedYAMLError) and error.problem and error.problem_mark:
+        return f"{error.problem} (line {error.problem_mark.line + 2})"  # the first line is the one that it begins with
+    return one_line(error)
 
 
 def _path_and_day(name: str) -> tuple[str, str]:

@@ -30,7 +30,7 @@ ENDINGS = {
 
 _ROOTS = {"rss": "feed", "feed": "feed", "rdf": "feed", "html": "html"}
 _BOMS = ((b"\xff\xfe\0\0", "utf-32"), (b"\0\0\xfe\xff", "utf-32"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
-_BEFORE_ROOT = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype\s+(?!html)(?:[^\[>]|\[.*?\]\s*(?=>))*>\s*)*", re.S | re.I)
+_BEFORE_ROOT = re.compile(r"\s*(?:<\?.*?\?>\s*|<!--.*?-->\s*|<!doctype\s++(?!html)(?:[^\[>]|\[.*?\]\s*(?=>))*>\s*)*", re.S | re.I)
 _ROOT = re.compile(r"<(?:[\w.-]+:)?(!doctype\s+html|[\w.-]+)", re.I)
 _WXR = re.compile(r"""xmlns:\w+\s*=\s*["']https?://wordpress\.org/export/""")
 _JSON_FEED = re.compile(r"""\s*\{.*"version"\s*:\s*"https?:\\?/\\?/jsonfeed\.org\\?/version\\?/""", re.S)

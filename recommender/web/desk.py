@@ -16,7 +16,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from recommender.answers import RelatedList
+from recommender.answers import Related, RelatedList
 from recommender.engine import Recommender
 from recommender.errors import (
     IndexBusyError,
@@ -37,6 +37,8 @@ LIST_LENGTH = 10
 """Items of a list that an editor sees: what a reader sees, and what would come next."""
 RESULTS = 50
 """Most articles that a search shows."""
+NAMED = 5
+"""Most headlines beside a rule."""
 CHANGES_DAYS = 30
 CHANGES_SHOWN = 200
 
@@ -64,7 +66,7 @@ class _Desk:
             undefined=jinja2.StrictUndefined,
             trim_blocks=True,
         )
-        self._templates.filters |= {"link": web_address, "day": _day, "percent": _percent, "address": _address}
+        self._templates.filters |= {"link": web_address, "day": _day, "time": _time, "percent": _percent, "address": _address}
         routes = [
             *(Route(path, page) for path, page in (("/", self.search), ("/article", self.article), ("/thread", self.thread))),
             *(Route(path, page) for path, page in (("/pair", self.pair), ("/rules", self.rules), ("/changes", self.changes))),
@@ -138,11 +140,12 @@ class _Desk:
         with self._engine.moment() as now:
             shown, found = now.article(article_id), now.related_list(article_id, LIST_LENGTH)
             rules = [kept for kept in now.rules() if article_id in kept.rule.articles]
+            named = _named(now, rules)
             thread = now.thread_of(article_id)
             timeline = [now.article(one) for one in thread.article_ids] if thread else []
         return self._page(
             request, "article.html", status, article=shown, found=found, pins=_pins(found, rules), rules=rules,
-            thread=thread, timeline=timeline, error=error,
+            named=named, thread=thread, timeline=timeline, error=error,
         )  # fmt: skip
 
     def _thread(self, request: Request, thread_id: str, error: str = "", status: int = 200) -> Response:
@@ -151,10 +154,16 @@ class _Desk:
             timeline = [now.article(one) for one in thread.article_ids]
             within = set(thread.article_ids)
             rules = [kept for kept in now.rules() if within & set(kept.rule.articles)]
-        return self._page(request, "thread.html", status, thread=thread, timeline=timeline, rules=rules, error=error)
+            named = _named(now, rules)
+        return self._page(
+            request, "thread.html", status, thread=thread, timeline=timeline, rules=rules, named=named, error=error
+        )
 
     def _rules(self, request: Request, error: str = "", status: int = 200) -> Response:
-        return self._page(request, "rules.html", status, rules=self._engine.rules(), error=error)
+        with self._engine.moment() as now:
+            rules = now.rules()
+            named = _named(now, rules)
+        return self._page(request, "rules.html", status, rules=rules, named=named, error=error)
 
     def _again(self, request: Request, form: Mapping[str, str], error: RecommenderError) -> Response:
         """The page that the form was on, with what was wrong."""
@@ -209,6 +218,12 @@ def _pins(found: RelatedList, rules: list[KeptRule]) -> dict[str, int]:
     }  # fmt: skip
 
 
+def _named(now: Recommender, rules: list[KeptRule]) -> dict[int, list[Related]]:
+    """The first articles of each rule that are there, by its number: ids tell an editor nothing."""
+    there = {kept.number: [one for one in kept.rule.articles if one not in kept.missing] for kept in rules}
+    return {number: [now.article(one) for one in articles[:NAMED]] for number, articles in there.items()}
+
+
 def _number(form: Mapping[str, str]) -> int:
     """The number of the rule that a form names."""
     given = form.get("number", "")
@@ -242,6 +257,11 @@ def _told(error: RecommenderError) -> tuple[str, int]:
 
 def _day(moment: str | None) -> str:
     return f"{datetime.fromisoformat(moment):%d %b %Y}".lstrip("0") if moment else "no date"
+
+
+def _time(moment: str | None) -> str:
+    """The time of day in UTC; midnight is what a date alone has become."""
+    return f"{datetime.fromisoformat(moment):%H:%M}".replace("00:00", "") if moment else ""
 
 
 def _percent(score: float) -> str:

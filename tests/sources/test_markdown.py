@@ -106,6 +106,7 @@ BAD = {
     "never closed": ("---\ntitle: x\n", "not closed"),
     "closed far away": ("---\n" + "a: b\n" * 99_999 + "---\n", "not closed"),
     "broken YAML": ("---\ntitle: [x\n---\n", "cannot be read"),
+    "a colon too many": ("---\ntitle: x\nlead: a: b\n---\n", r"cannot be read: mapping values are not allowed here \(line 3\)$"),
     "broken TOML": ("+++\ntitle: x\n+++\n", "cannot be read"),
     "a list": ("---\n- x\n---\n", "no fields"),
     "an object of Python": ("---\na: !!python/object/apply:os.getcwd []\n---\n", "cannot be read"),

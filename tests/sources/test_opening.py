@@ -41,6 +41,8 @@ JSON_FEED = '{"version": "https://jsonfeed.org/version/1.1", "items": []}'
         ("a.json", JSON_FEED.replace("/", r"\/"), "feed"),
         ("a", "\n<!DOCTYPE HTML>\n<title>x</title>", "html"),
         ("a.xml", '<?xml version="1.0"?><!DOCTYPE html PUBLIC "x" "y"><html>', "html"),
+        ("a", "<!DOCTYPE  html>\n<title>x</title>", "html"),
+        ("a", "<!DOCTYPE\r\n html><p>x", "html"),
         ("a.php.html", "no markup", "html"),
         ("a.md", "# text", "markdown"),
         ("a", "---\ntitle: x\n---\n", "markdown"),
@@ -154,7 +156,7 @@ def test_a_file_that_nobody_can_read_is_a_row_to_skip(tmp_path: Path) -> None:
     with pytest.raises(InvalidRowsError) as caught:
         ids(tmp_path)
     assert caught.value.first == (f"{tmp_path}, b.html: it cannot be read (Input/output error)",)
-    assert "go on without them with --skip-invalid" in str(caught.value)
+    assert "go on without it with --skip-invalid" in str(caught.value)
     assert ids(tmp_path, skip_invalid=True) == ["a", "d"]
 
 
@@ -171,7 +173,7 @@ def test_a_source_that_is_no_file_ends_in_one_line(tmp_path: Path, target: str, 
         ids(source, **({} if format is None else {"format": format}))
     *head, line = str(caught.value).split("\n")
     assert re.fullmatch(rf" *{source}[:,] .{{10,}}", line)
-    assert "; " in line if not head else head[0].endswith("go on without them with --skip-invalid:")
+    assert "; " in line if not head else head[0].endswith("go on without it with --skip-invalid:")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names here")

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import datetime
 from html import unescape
 from pathlib import Path
 from urllib.parse import quote
@@ -139,6 +140,36 @@ def test_each_form_does_what_its_command_does(
     assert f'name="number" value="{number}"' in client.get("/rules").text
     assert send(client, "drop", number=number, article="s00a0")[0] == 200
     assert (engine.export_rules(), shown(engine)) == ("", before)
+
+
+def test_a_rule_stands_beside_the_headlines_that_it_names(engine: Recommender, client: TestClient) -> None:
+    """On the pages of rules, of an article and of its thread; of many the first five, of what is not there the id."""
+    lock = engine.thread_of("s00a0")
+    assert lock is not None
+    for rule in (f"lock {' '.join(lock.article_ids)}", "pin s00a0 x0", "pin s00a0 nobody", "split x0 x1 x2 s01a0 s01a1 s01a2"):
+        engine.add_rule(rule)
+    title = {one: str(engine.article(one).title) for one in ("s00a0", "s00a1", "s00a2", "x0")}
+    for page in ("/rules", "/article?id=s00a0", f"/thread?id={lock.id}"):
+        text = client.get(page).text
+        listed = re.findall(r"<li><span><code>(.*?)</code>(.*?)</span>\n<form", text, re.DOTALL)
+        assert [rule.split()[0] for rule, _ in listed][:3] == ["lock", "pin", "pin"], page
+        assert [f">{title[one]}</a>" in listed[0][1] for one in lock.article_ids] == [True] * 3
+        assert f">{title['x0']}</a>" in listed[1][1]
+        assert "waits for nobody" in listed[2][1]
+    assert listed[-1][0].startswith("pin")
+    split = client.get("/rules").text.partition("split x0")[2]
+    assert (split.count("/article?id="), "and 1 more" in split) == (5, True)
+
+
+def test_a_timeline_tells_the_hour_where_there_is_one(tmp_path: Path) -> None:
+    """A whole story of one day is in order of the clock; a date alone has none."""
+    text = "the ferry Kartika sank off Sumatra with ninety aboard and rescuers search the strait"
+    moments = {"a": "2025-05-01T09:05:00+00:00", "b": "2025-05-01T17:30:00+00:00", "c": "2025-05-02T00:00:00+00:00"}
+    articles = [Article(id=one, title=f"Ferry Kartika sank {one}", body=text, published=datetime.fromisoformat(moment))
+                for one, moment in moments.items()]  # fmt: skip
+    page = browser(Recommender.build(articles, tmp_path / "index")).get("/article?id=a").text
+    assert re.findall(r'class="when"><time [^>]*>(.*?)</time>', page) == ["1 May 2025, 09:05", "1 May 2025, 17:30", "2 May 2025"]
+    assert "Times are UTC." in page
 
 
 def test_a_form_leads_back_to_its_page(engine: Recommender, client: TestClient) -> None:
