@@ -25,10 +25,14 @@ TOKEN = re.compile(r"[^\W_](?:[\w\-’']*\w)?|[.!?:\n“\"]")
 LONGEST_WORD = 60
 """Characters by which words are told apart; what is longer is an address, a key or an accident. (Chosen, not measured.)"""
 
+_CAPITAL = "".join(letter for letter in map(chr, (*range(0x530), *range(0x1E00, 0x2000))) if letter.isupper())
+"""The capitals of Latin, Greek and Cyrillic."""
+
 NAME = re.compile(
-    rf"\b[A-Z][\w’'\-]{{0,{LONGEST_WORD}}}\w(?: (?:(?:of|de|al|bin|van|von|el|the) )?[A-Z][\w’'\-]{{0,{LONGEST_WORD}}}\w){{1,7}}"
+    rf"\b[{_CAPITAL}][\w’'\-]{{0,{LONGEST_WORD}}}\w"
+    rf"(?: (?:(?:of|de|al|bin|van|von|el|the) )?[{_CAPITAL}][\w’'\-]{{0,{LONGEST_WORD}}}\w){{1,7}}"
 )
-"""Capitalised words in a row, as in `Kim Jong Un` or `Bank of England`."""
+"""Capitalised words in a row, as in `Kim Jong Un`, `Bank of England` or `Élisabeth Borne`."""
 
 LONGEST_NAME = 4
 """Words of a name; of more in a row the last two are one, as in `Greek Prime Minister George Papandreou`."""

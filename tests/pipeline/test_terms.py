@@ -78,6 +78,8 @@ def test_a_term_is_a_lower_cased_word_without_possessive_and_never_a_stop_word(t
         ("In London She slept", []),
         ("On Tuesday Rishi Sunak spoke", ["Rishi Sunak"]),
         ("Labour won", []),
+        ("mit Élisabeth Borne und Łukasz Kowalski", ["Élisabeth Borne", "Łukasz Kowalski"]),
+        ("вчера Владимир Путин и Ὀδυσσέας Ἐλύτης", ["Владимир Путин", "Ὀδυσσέας Ἐλύτης"]),
     ],
 )
 def test_names_of_several_words_are_found_by_their_capitals(text: str, names: list[str]) -> None:
