@@ -45,7 +45,7 @@ def desk(
     try:
         import uvicorn
 
-        from recommender.web.connections import options
+        from recommender.web.connections import listening, options
         from recommender.web.desk import desk
         from recommender.web.guard import LOOPBACK_NAMES, Access, is_loopback
     except ImportError as error:
@@ -58,9 +58,10 @@ def desk(
     names = {host.strip("[]").lower(), *(given.lower() for given in name or ())}
     access = Access(names=LOOPBACK_NAMES | names, addresses=not local, token=token)
     engine = Recommender.open(index)
-    if not quiet:
-        say(f"the desk of {index} is at http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)")
-    uvicorn.run(desk(engine, access), host=host, port=port, **options(MOST_CONNECTIONS))
+    with listening(host.strip("[]"), port) as waiting:
+        if not quiet:
+            say(f"the desk of {index} is at http://{f'[{host}]' if ':' in host else host}:{port}/  (Ctrl-C ends it)")
+        uvicorn.Server(uvicorn.Config(desk(engine, access), **options(MOST_CONNECTIONS))).run(sockets=[waiting])
 
 
 def _token_in(file: Path) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
 from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from recommender.errors import RecommenderError
 
 LARGEST_HEAD = 16_384
 """Bytes of a request before its body."""
@@ -24,6 +27,28 @@ MOST_CONNECTIONS = 12_000
 """Of one process; whoever comes then is answered 503, and beyond a hundred more not at all."""
 OWN_FILES = 256
 """Descriptors that a process needs for itself."""
+
+
+class ListenError(RecommenderError):
+    """The server cannot have the address that it was told to."""
+
+    def __init__(self, host: str, port: int, reason: str) -> None:
+        super().__init__(f"cannot listen on {host} port {port} ({reason}); give another --host or --port")
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """A socket that waits for clients; ListenError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    waiting = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms each
+    try:
+        waiting.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        waiting.bind((host, port))
+        waiting.listen(2048)
+        waiting.set_inheritable(True)
+    except (OSError, OverflowError) as error:
+        waiting.close()
+        raise ListenError(host, port, getattr(error, "strerror", None) or str(error)) from None
+    return waiting
 
 
 def options(most: int) -> dict[str, Any]:

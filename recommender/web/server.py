@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,20 +12,12 @@ from dataclasses import asdict
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from recommender.errors import RecommenderError
 from recommender.web import connections
 from recommender.web.answering import Answering
 from recommender.web.application import Application, Settings
 
 SETTINGS = "RECOMMENDER_SERVE"
 """The variable that hands the settings to the processes of uvicorn."""
-
-
-class ListenError(RecommenderError):
-    """The server cannot have the address that it was told to."""
-
-    def __init__(self, host: str, port: int, reason: str) -> None:
-        super().__init__(f"cannot listen on {host} port {port} ({reason}); give another --host or --port")
 
 
 def app_of_environment() -> Application:
@@ -38,7 +29,7 @@ def app_of_environment() -> Application:
 def serve(settings: Settings, *, host: str, port: int, workers: int, ready: Callable[[str], None]) -> None:
     """Serve until SIGTERM or SIGINT; `ready` is told the address when it can be reached."""
     Answering(settings.index, base_url="")  # what is wrong with the index is said here and once, not by each process
-    with _listening(host, port) as listening, tempfile.TemporaryDirectory(prefix="recommender-metrics-") as shared:
+    with connections.listening(host, port) as listening, tempfile.TemporaryDirectory(prefix="recommender-metrics-") as shared:
         shown = f"[{host}]" if ":" in host else host
         address = f"http://{shown}:{listening.getsockname()[1]}"
         known = asdict(settings) | {"base_url": settings.base_url or address}
@@ -53,17 +44,3 @@ def serve(settings: Settings, *, host: str, port: int, workers: int, ready: Call
             Multiprocess(config, sockets=[listening]).run()
         else:
             uvicorn.Server(config).run(sockets=[listening])
-
-
-def _listening(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)  # named, or asyncio leaves Nagle on: 40 ms each
-    try:
-        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listening.bind((host, port))
-        listening.listen(2048)
-        listening.set_inheritable(True)
-    except (OSError, OverflowError) as error:
-        listening.close()
-        raise ListenError(host, port, getattr(error, "strerror", None) or str(error)) from None
-    return listening

@@ -560,10 +560,14 @@ def test_the_command_refuses_to_be_open_to_others_without_a_token(
     import uvicorn
 
     served: list[object] = []
-    monkeypatch.setattr(uvicorn, "run", lambda application, **options: served.append(options["host"]))
+    monkeypatch.setattr(uvicorn.Server, "run", lambda self, sockets: served.append(sockets[0].getsockname()[0]))
+
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        port = str(found.getsockname()[1])
 
     def run(*words: str) -> int:
-        return CliRunner().invoke(app, ["desk", "--index", str(built), *words]).exit_code
+        return CliRunner().invoke(app, ["desk", "--index", str(built), "--port", port, *words]).exit_code
 
     for host in ("0.0.0.0", "::", "192.168.1.2", "desk.example"):
         assert run("--host", host) == 1
@@ -641,6 +645,17 @@ def test_who_dribbles_a_form_is_let_go(built: Path, tmp_path: Path) -> None:
         finally:
             process.terminate()
             process.wait(timeout=30)
+
+
+def test_an_address_that_is_taken_is_one_line_and_1(built: Path) -> None:
+    """Nothing is said of a desk that is not there; another program has the port."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        done = CliRunner().invoke(app, ["desk", "--index", str(built), "--port", str(port)])
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert re.fullmatch(rf"error: cannot listen on 127\.0\.0\.1 port {port} \(.+\); give another --host or --port\n", done.stderr)
 
 
 @pytest.mark.slow
