@@ -197,7 +197,7 @@ def test_lists_made_at_once_are_those_made_one_by_one(seeds: list[int], most: in
     fields = [np.concatenate([np.zeros(0), *(made[n] for made, _, _ in found)]) for n in range(1, len(Candidates._fields))]
     several = Candidates(np.repeat(np.arange(len(found)), sizes), *fields)
     several = several._replace(
-        **{name: getattr(several, name).astype(of.dtype) for name, of in zip(Candidates._fields, drawn(0)[0], strict=True)}
+        **{name: getattr(several, name).astype(np.asarray(of).dtype) for name, of in zip(Candidates._fields, drawn(0)[0], strict=True)}
     )
 
     def alike(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
