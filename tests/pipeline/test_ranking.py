@@ -196,9 +196,8 @@ def test_lists_made_at_once_are_those_made_one_by_one(seeds: list[int], most: in
     starts = np.cumsum([0, *sizes])
     fields = [np.concatenate([np.zeros(0), *(made[n] for made, _, _ in found)]) for n in range(1, len(Candidates._fields))]
     several = Candidates(np.repeat(np.arange(len(found)), sizes), *fields)
-    several = several._replace(
-        **{name: getattr(several, name).astype(np.asarray(of).dtype) for name, of in zip(Candidates._fields, drawn(0)[0], strict=True)}
-    )
+    types = {name: np.asarray(of).dtype for name, of in zip(Candidates._fields, drawn(0)[0], strict=True)}
+    several = several._replace(**{name: getattr(several, name).astype(kind) for name, kind in types.items()})
 
     def alike(numbers: NDArray[np.int64]) -> NDArray[np.float32]:
         made = np.zeros((*numbers.shape, numbers.shape[1]), np.float32)
