@@ -172,14 +172,22 @@ class Newsroom(RuleBasedStateMachine):
 
     @rule(paper=papers)
     def build(self, paper: list[Article]) -> None:
-        """The articles are those that came in; rules, log and thread ids stay."""
+        """The articles are those that came in, the later of two of one id; rules, log and thread ids stay."""
         Recommender.build(paper, self.index).close()
         self.model.articles = {article.id: article for article in paper}
         self.settle()
+        self.in_order_of_time()
+
+    def in_order_of_time(self) -> None:
+        """What all lists begin with: the oldest, then by id; what has no date last."""
+        dates = {one.id: one.published for one in self.model.articles.values()}
+        dated = sorted((date, one) for one, date in dates.items() if date)
+        listed = [one.id for one in self.model.lists["sidebar"]]
+        assert listed == [one for _, one in dated] + sorted(one for one, date in dates.items() if not date)
 
     @rule(engine=st.integers(0, 1), paper=st.lists(articles_drawn, max_size=4))
     def add(self, engine: int, paper: list[Article]) -> None:
-        """New ones come last, known ones where they were, the later of two counts; the count of each is told."""
+        """Of two with one id the later counts; how many are new, other and the same is told."""
         latest = {article.id: article for article in paper}
         known = self.model.articles
         added = [one for one in latest if one not in known]
@@ -260,6 +268,7 @@ class Newsroom(RuleBasedStateMachine):
         else:
             self.engines[engine].rebuild()
             self.settle()
+            self.in_order_of_time()
             other = Recommender.build(self.model.articles.values(), folder)
             other.import_rules(self.engines[engine].export_rules())
         assert [shown(one) for one in other.all_related(50)] == [shown(one) for one in self.model.lists["sidebar"]]
@@ -467,7 +476,9 @@ class Newsroom(RuleBasedStateMachine):
             return
         assert self.engines[0].check() == []
         store = Store.open(self.index)
-        assert list(articles_of(store)) == list(self.model.articles.values())
+        stored = list(articles_of(store))
+        assert {article.id: article for article in stored} == self.model.articles
+        assert len(stored) == len(self.model.articles)
         store.close()
         assert len(self.engines[0]) == len(self.model.articles)
         assert all((one in self.engines[1]) == (one in self.model.articles) for one in IDS)
@@ -478,7 +489,7 @@ class Newsroom(RuleBasedStateMachine):
         """Lists are of those who are there, each once, with what is known of them now."""
         model = self.model
         for profile in model.lists:
-            assert [one.id for one in model.lists[profile]] == list(model.articles)
+            assert sorted(str(one.id) for one in model.lists[profile]) == sorted(model.articles)
             scores: dict[tuple[str | None, str | None], float] = {}
             for one in model.lists[profile]:
                 items = [item.id for item in one.items]

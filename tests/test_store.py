@@ -60,7 +60,9 @@ def test_a_folder_without_an_index_says_so(tmp_path: Path) -> None:
 def test_a_file_is_no_index(tmp_path: Path) -> None:
     """Somebody who names the SQLite file or an article file gets a clear answer."""
     (tmp_path / "file").write_text("{}")
-    refused(tmp_path / "file")
+    with pytest.raises(IndexUnusableError, match="file: it is a file; name the folder of an index") as error:
+        Recommender.open(tmp_path / "file")
+    assert error.value.exit_code == 4
 
 
 @pytest.mark.parametrize(
