@@ -420,7 +420,7 @@ class Recommender:
     @contextlib.contextmanager
     def _apart(self) -> Iterator[Store]:
         """The same for long work, which holds nobody up."""
-        with contextlib.closing(Store.open(self._folder)) as store, store.snapshot():
+        with Store.of_one_moment(self._folder) as store:
             yield store
 
     @contextlib.contextmanager

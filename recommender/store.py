@@ -50,6 +50,14 @@ class Store:
             tried = file  # a replacement may have come between reading the manifest and opening the file
 
     @classmethod
+    @contextlib.contextmanager
+    def of_one_moment(cls, folder: str | os.PathLike[str]) -> Iterator[Store]:
+        """A store of its own that sees the index as of now until the block ends, in whichever thread that is."""
+        with contextlib.closing(cls.open(folder)) as store:
+            store.db.execute("BEGIN")
+            yield store
+
+    @classmethod
     def damaged(cls, folder: Path, name: str) -> Store:
         """A file of the folder, opened for reading whatever is wrong with it; any query may then be an IndexUnusableError."""
         address = f"{(folder / name).absolute().as_uri()}?mode=ro"

@@ -14,7 +14,7 @@ PROJECT=$(CDPATH='' cd -- "$(dirname -- "$0")/.." && pwd)
 DIR=$PROJECT/artifacts/wordpress
 PORT=
 PURGE=
-PROGRAMS="mariadb-server-core php-cli php-mysql php-xml php-mbstring"
+PROGRAMS="mariadb-server-core mariadb-client-core php-cli php-mysql php-xml php-mbstring"
 UNPACKED="wordpress wordpress-theme-twentytwentyone wordpress-theme-twentytwentythree libjs-cropper libjs-underscore php-getid3"
 
 say() { echo "wordpress: $*" >&2; }
@@ -90,6 +90,7 @@ stop() {
 
 programs() {
     command -v php >/dev/null && command -v mariadbd >/dev/null && command -v mariadb-install-db >/dev/null \
+        && command -v my_print_defaults >/dev/null \
         && php -r 'exit((int) !(extension_loaded("mysqli") && extension_loaded("xml") && extension_loaded("mbstring")));'
 }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import json
 import os
@@ -197,6 +198,19 @@ def test_a_list_is_the_beginning_of_a_longer_one(built: Path) -> None:
     assert engine.related("s02a0", k=1) == engine.related("s02a0", k=20)[:1]
     with pytest.raises(ValueError, match="not 0"):
         engine.related("s02a0", k=0)
+
+
+@pytest.mark.filterwarnings("error::pytest.PytestUnraisableExceptionWarning")
+def test_a_long_answer_may_be_given_up_by_another_thread(built: Path, tmp_path: Path) -> None:
+    """Who has read half of it and forgets it, wherever the garbage is collected, leaves neither an error nor an open file."""
+    index = shutil.copytree(built, tmp_path / "index")
+    answers = [Recommender(index).all_related()]
+    next(answers[0])
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(answers.clear).result()
+    gc.collect()
+    if Path("/proc/self/fd").exists():
+        assert not [file for file in Path("/proc/self/fd").iterdir() if str(index) in os.path.realpath(file)]
 
 
 def test_all_related_is_related_of_every_article(built: Path) -> None:
