@@ -43,18 +43,26 @@ def site() -> Iterator[Site]:
         assert not folder.exists()
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
-    api = pytest.importorskip("playwright.sync_api")
-    if not shutil.which("chromium") and shutil.which("apt-get") and os.geteuid() == 0:
-        install = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300", "install", "-y", "--no-install-recommends", "chromium"]
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    """The program; Debian's is installed where there is none."""
+    names = ("chromium", "chromium-browser", "google-chrome")
+    if not any(map(shutil.which, names)) and shutil.which("apt-get") and os.geteuid() == 0:
         quiet = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-        subprocess.run(install, check=False, capture_output=True, timeout=300, env=quiet)
-    program = shutil.which("chromium")
-    if not program:
-        pytest.skip("no chromium, and no apt-get with the right to install it")
+        apt = ["apt-get", "-qq", "-o", "DPkg::Lock::Timeout=300"]
+        for order in (["update"], ["install", "-y", "--no-install-recommends", "chromium"]):
+            subprocess.run([*apt, *order], check=False, capture_output=True, timeout=600, env=quiet)
+    program = next(filter(None, map(shutil.which, names)), None)
+    if program is None:
+        pytest.skip("no Chromium, and no apt-get with the right to install it")
+    return program
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    """Chromium, driven by Playwright."""
+    api = pytest.importorskip("playwright.sync_api")
     with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
+        started = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield started
         started.close()

@@ -20,7 +20,7 @@ from recommender.web.desk import desk
 from recommender.web.fragments import related_html
 from recommender.web.guard import Access
 from tests.web.test_server import HERO, free_port, running, wait_for
-from tests.web.test_widget import BROWSER, page, site
+from tests.web.test_widget import page, site
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
@@ -34,16 +34,7 @@ SITE = """<!DOCTYPE html><html lang="en"><meta name="color-scheme" content="ligh
 <meta name="viewport" content="width=device-width"><style>body {{ background: Canvas; color: CanvasText; }}</style>
 <main><h1>A story</h1>{}</main>"""
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    api = pytest.importorskip("playwright.sync_api")
-    with api.sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=BROWSER, args=["--no-sandbox"])
-        yield started
-        started.close()
+pytestmark = pytest.mark.slow
 
 
 def faults(shown: Page) -> list[str]:

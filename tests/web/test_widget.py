@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import http.server
-import shutil
 import sqlite3
 import subprocess
 import threading
@@ -19,11 +18,10 @@ from recommender import Recommender
 from tests.archives import newspaper
 from tests.web.test_server import free_port, running
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 OWN = "<ul><li>Latest one</li><li>Latest two</li></ul>"
 HOSTILE = "<img src=x onerror=\"document.title='broken'\">"
 
-pytestmark = [pytest.mark.slow, pytest.mark.skipif(BROWSER is None, reason="no Chromium on this machine")]
+pytestmark = pytest.mark.slow
 
 
 @contextmanager
@@ -45,10 +43,10 @@ def page(script_port: int, attributes: str, own: str = OWN) -> str:
     return f'<!DOCTYPE html><html lang="en"><title>fine</title><div id="related">{own}</div>{script}</html>'
 
 
-def seen(address: str, profile: Path) -> LexborHTMLParser:
+def seen(chromium: str, address: str, profile: Path) -> LexborHTMLParser:
     """The document a second or so after it has been loaded."""
     options = ["--headless", "--no-sandbox", "--disable-gpu", f"--user-data-dir={profile}", "--virtual-time-budget=6000"]
-    done = subprocess.run([str(BROWSER), *options, "--dump-dom", address], capture_output=True, text=True, timeout=90, check=True)
+    done = subprocess.run([chromium, *options, "--dump-dom", address], capture_output=True, text=True, timeout=90, check=True)
     return LexborHTMLParser(done.stdout)
 
 
@@ -56,7 +54,7 @@ def links(tree: LexborHTMLParser) -> list[tuple[str, str | None]]:
     return [(node.text(), node.attributes["href"]) for node in tree.css("#related nav a")]
 
 
-def test_the_list_takes_the_place_of_the_sites_own_and_else_nothing_changes(tmp_path: Path) -> None:
+def test_the_list_takes_the_place_of_the_sites_own_and_else_nothing_changes(chromium: str, tmp_path: Path) -> None:
     """A hostile title is text; without articles, server or right to ask, the site's own list stays as it was."""
     Recommender.build(newspaper(1, 4, 1), tmp_path / "index").close()
     with sqlite3.connect(next((tmp_path / "index").glob("store-*.sqlite"))) as db:  # a build takes tags out of titles
@@ -73,14 +71,14 @@ def test_the_list_takes_the_place_of_the_sites_own_and_else_nothing_changes(tmp_
         (pages / "unknown.html").write_text(page(port, 'data-article="../health"'))
         (pages / "down.html").write_text(page(free_port(), 'data-article="s00a0"'))
         (pages / "own.html").write_text(page(port, 'data-article="s00a0"'))
-        tree = seen(f"{allowed}/story.html", tmp_path / "browser")
+        tree = seen(chromium, f"{allowed}/story.html", tmp_path / "browser")
         assert links(tree) == [(item.title, item.url) for item in engine.related("s00a0", 3)]
         assert HOSTILE in [title for title, _ in links(tree)]
         assert [node.text() for node in tree.css("title")] == ["fine"]
         assert [node.attributes["aria-label"] for node in tree.css("#related nav")] == ["Related stories"]
-        assert 1 <= len(links(seen(f"{allowed}/own.html", tmp_path / "browser"))) <= 2
+        assert 1 <= len(links(seen(chromium, f"{allowed}/own.html", tmp_path / "browser"))) <= 2
         for address in (f"{allowed}/alone.html", f"{allowed}/unknown.html", f"{allowed}/down.html", f"{foreign}/own.html"):
-            tree = seen(address, tmp_path / "browser")
+            tree = seen(chromium, address, tmp_path / "browser")
             target = tree.css_first("#related")
             assert target is not None
             assert target.html == f'<div id="related">{OWN}</div>', address
