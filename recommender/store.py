@@ -354,6 +354,11 @@ def _connect(folder: Path, file: Path, *, write: bool) -> sqlite3.Connection:
     return connection
 
 
+PAGE = 8_192
+"""Bytes of a page of the file. Of 12,000 articles and 160 adds, one by one: 4,096 make the file 4 % larger and a list a quarter
+slower; 16,384 make it 1 % smaller, and twice as much is written for an add."""
+
+
 def verify(folder: Path, manifest: dict[str, Any]) -> None:
     """IndexUnusableError where the file that a manifest names is not a store with our tables and nothing else."""
     with contextlib.closing(Store(folder, manifest, _connect(folder, folder / str(manifest["store"]), write=True))) as store:
@@ -368,6 +373,7 @@ def replacement(folder: Path) -> Iterator[Store]:
     with successor(folder) as (file, manifest):
         connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
         try:
+            connection.execute(f"PRAGMA page_size = {PAGE}")
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
             connection.executescript(SCHEMA)
