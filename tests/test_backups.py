@@ -21,6 +21,7 @@ from recommender.cli import app
 from recommender.errors import BackupError, IndexUnusableError
 from recommender.folder import CACHE, read_manifest
 from recommender.pipeline.index import VectorIndex
+from recommender.store import PAGE
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)
@@ -192,7 +193,7 @@ def test_a_damaged_index_is_not_backed_up(built: Path, tmp_path: Path) -> None:
     index = Path(shutil.copytree(built / "index", tmp_path / "index"))
     file = index / str(read_manifest(index)["store"])
     content = bytearray(file.read_bytes())
-    content[5 * 4096 : 6 * 4096] = b"\xff" * 4096
+    content[5 * PAGE : 6 * PAGE] = b"\xff" * PAGE
     file.write_bytes(content)
     (tmp_path / "file").write_text("the last good one")
     with pytest.raises(IndexUnusableError, match="damaged"):

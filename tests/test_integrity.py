@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from recommender import Recommender
 from recommender.cli import app
 from recommender.folder import CACHE, read_manifest
+from recommender.store import PAGE
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)
@@ -146,7 +147,7 @@ def test_a_broken_page_is_found_by_its_table_and_the_rest_is_still_compared(inde
     ((page,),) = connection.execute("SELECT rootpage FROM sqlite_master WHERE name = 'links'")
     connection.close()
     content = bytearray(file.read_bytes())
-    content[(page - 1) * 4096 : (page - 1) * 4096 + 200] = b"\xff" * 200
+    content[(page - 1) * PAGE : (page - 1) * PAGE + 200] = b"\xff" * 200
     file.write_bytes(content)
     found = kinds(index)
     assert {"cannot be read: file", "cannot be read: links", "thread of another size than it says"} <= found

@@ -16,7 +16,7 @@ from recommender.errors import IndexUnusableError
 from recommender.folder import read_manifest
 from recommender.pipeline.rules import Rule
 from recommender.records import articles_of
-from recommender.store import Store
+from recommender.store import PAGE, Store
 from tests.archives import newspaper
 
 ARTICLES = newspaper(20, 4, 10)
@@ -49,7 +49,7 @@ def overwrite(index: Path, page: int) -> None:
     """Fill one page with nonsense."""
     file = index / str(read_manifest(index)["store"])
     content = bytearray(file.read_bytes())
-    content[(page - 1) * 4096 : page * 4096] = b"\xa5" * 4096
+    content[(page - 1) * PAGE : page * PAGE] = b"\xa5" * PAGE
     file.write_bytes(content)
 
 

@@ -15,7 +15,7 @@ from recommender import Recommender
 from recommender.errors import IndexUnusableError
 from recommender.folder import MANIFEST, read_manifest
 from recommender.schema import FORMAT
-from recommender.store import Store, replacement
+from recommender.store import PAGE, Store, replacement
 from tests.archives import newspaper
 
 ARTICLES = newspaper(3, 3, 2)
@@ -127,7 +127,7 @@ def test_damage_that_shows_only_in_reading_is_told_too(index: Path) -> None:
     """A file whose first pages are whole opens; what is then read from the broken ones is exit code 4 and no half list."""
     file = file_of(index)
     content = file.read_bytes()
-    file.write_bytes(content[:8192] + b"\xff" * (len(content) - 8192))
+    file.write_bytes(content[: 2 * PAGE] + b"\xff" * (len(content) - 2 * PAGE))
     store = Store.open(index)
     for table in ("articles", "links"):
         with pytest.raises(IndexUnusableError, match="damaged") as error:
