@@ -123,6 +123,30 @@ def test_redirects_to_threads_that_exist_or_existed_are_sound(index: Path) -> No
     assert kinds(index) == set()
 
 
+PAIR = "row = (SELECT row FROM articles WHERE id = 's00a0') AND other = (SELECT row FROM articles WHERE id = 's00a1')"
+DISOBEYED = {
+    "pin x0 s00a0": "UPDATE links SET sidebar = NULL WHERE reasons LIKE '%chosen by an editor%'",
+    "never s00a0 s00a1": f"UPDATE links SET similar = 5 WHERE {PAIR}",
+    "never s00a1": f"UPDATE links SET sidebar = 5 WHERE {PAIR}",
+    "merge s00a0 x0": "UPDATE articles SET thread = NULL, position = NULL WHERE id = 'x0'",
+    "split s00a0 s00a1": "UPDATE articles SET thread = (SELECT thread FROM articles WHERE id = 's00a0') WHERE id = 's01a0'",
+    "lock s00a0 s00a1": "UPDATE articles SET thread = (SELECT thread FROM articles WHERE id = 's00a0') WHERE id = 's01a0'",
+    "lock s00a0 s00a1 x0": "UPDATE articles SET thread = NULL, position = NULL WHERE id = 'x0'",
+    "rename s00a1 Another": "UPDATE threads SET label = 'What the machine said' WHERE label = 'Another'",
+}
+
+
+@pytest.mark.parametrize("rule", DISOBEYED)
+def test_a_rule_that_is_not_obeyed_is_found(rule: str, index: Path) -> None:
+    """Kept it is sound; where threads or lists are changed behind its back, or the rule itself cannot be read, it is told."""
+    Recommender.open(index).add_rule(rule)
+    assert kinds(index) == set()
+    spoil(index, DISOBEYED[rule])
+    assert "rule that is not obeyed" in kinds(index)
+    spoil(index, "UPDATE rules SET rule = '['")
+    assert "cannot be read: rules" in kinds(index)
+
+
 def test_an_encoder_that_was_changed_is_found(newsroom_index: Path, tmp_path: Path) -> None:
     """The matrix of the embedding is known by its digest."""
     index = Path(shutil.copytree(newsroom_index, tmp_path / "index"))
