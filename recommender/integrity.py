@@ -16,7 +16,8 @@ from recommender.loading import unpacked
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import LSA
 from recommender.pipeline.rules import Rule
-from recommender.records import stored_articles
+from recommender.pipeline.wording import label_of
+from recommender.records import stored_articles, texts_of
 from recommender.reports import Finding
 from recommender.rulebook import KeptRule, kept_rules
 from recommender.schema import RELATIONS
@@ -196,12 +197,26 @@ def _redirects(store: Store) -> Iterator[Finding]:
 
 def _rules(store: Store) -> Iterator[Finding]:
     kept = kept_rules(store)
+    named: dict[int | None, str | None] = {}
+    for one in kept:  # the last one counts
+        if one.rule.kind == "rename" and not one.missing:
+            ((thread,),) = store.query("SELECT thread FROM articles WHERE id = ?", *one.rule.articles)
+            named[thread] = one.rule.label
+    asked = "SELECT t.number, t.id, t.label, a.row, a.title FROM threads t JOIN articles a ON a.row = t.lead ORDER BY t.number"
+    wrong = [
+        str(thread_id)
+        for number, thread_id, label, lead, title in store.query(asked)
+        if label != (named.get(number) or label_of(*((title, "") if title else texts_of(store.db, lead))))
+    ]
+    yield _listed("label that is neither its lead's headline nor an editor's", wrong)
     yield _listed("rule that is not obeyed", [f"{one.number}" for one in kept if not _is_obeyed(store, one.rule, kept)])
 
 
 def _is_obeyed(store: Store, rule: Rule, kept: Sequence[KeptRule]) -> bool:
     """Whether threads and lists are what a rule asks of those of its articles that are there (docs/rules.md)."""
     rows = [row for row in map(store.row_of, rule.articles) if row is not None]
+    if rule.kind == "rename":  # with the labels
+        return True
     whole = len(rows) == len(rule.articles)
     named = json.dumps(rows)
     if rule.kind == "never":
@@ -214,12 +229,6 @@ def _is_obeyed(store: Store, rule: Rule, kept: Sequence[KeptRule]) -> bool:
         asked = "SELECT 1 FROM links WHERE row = ? AND other = ? AND sidebar < ?"
         return not whole or bool(store.query(asked, *rows, pins))
     threads = [thread for (thread,) in store.query(f"SELECT thread FROM articles WHERE row IN ({named[1:-1]})")]
-    if rule.kind == "rename":
-        label = "SELECT t.label, a.id FROM threads t JOIN articles a ON a.thread = t.number WHERE t.number IS ?"
-        told = store.query(label, *threads[:1]) if threads else []
-        members = {article for _, article in told}
-        last = [one.rule.label for one in kept if one.rule.kind == "rename" and one.rule.articles[0] in members][-1:]
-        return not told or [told[0][0]] == last
     together = None not in threads and len(set(threads)) == 1
     if rule.kind == "merge":
         return not whole or together

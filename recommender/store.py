@@ -8,7 +8,8 @@ import os
 import re
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,7 @@ class Store:
             row,
             k,
         )
+        self._require_texts(chain.from_iterable((*r[:4], r[6]) for r in rows))
         return tuple(
             Related(
                 id=r[0], title=r[1], url=r[2], published=r[3], score=round(r[4], 4), relation=RELATIONS[r[5]],
@@ -189,6 +191,7 @@ class Store:
             " WHERE a.row = ?",
             row,
         )
+        self._require_texts((article_id, title, url, published, thread_id))
         return Related(
             id=article_id, title=title, url=url, published=published, score=round(score, 4), relation=relation,
             thread_id=thread_id, reasons=reasons,
@@ -225,6 +228,7 @@ class Store:
         """Counts, model, dimensions, sizes and versions."""
         meta = dict(self.query("SELECT key, value FROM meta"))
         ((first, last),) = self.query("SELECT min(published), max(published) FROM articles")
+        self._require_texts((*(meta[key] for key in ("model", "revision", "written", "version")), first, last))
         ((largest, threaded),) = self.query("SELECT coalesce(max(size), 0), coalesce(sum(size), 0) FROM threads")
         return {
             "index": str(self.folder),
@@ -268,6 +272,7 @@ class Store:
         for at, kind, thread, other, articles, label in self.query(
             "SELECT at, kind, thread, other, articles, label FROM changes WHERE at >= ? ORDER BY number", since
         ):
+            self._require_texts((at, kind, thread, other, label))
             yield ThreadChange(
                 at=at, kind=kind, thread_id=thread, other_id=other, article_ids=tuple(json.loads(articles)), label=label
             )
@@ -288,7 +293,11 @@ class Store:
         found = self.query(
             "SELECT t.id, t.label, a.position, t.size FROM articles a JOIN threads t ON t.number = a.thread WHERE a.row = ?", row
         )
-        return ThreadPlace(id=found[0][0], label=found[0][1], position=found[0][2], size=found[0][3]) if found else None
+        if not found:
+            return None
+        thread_id, label, position, size = found[0]
+        self._require_texts((thread_id, label))
+        return ThreadPlace(id=thread_id, label=label, position=int(position), size=int(size))
 
     def threads(self, *, min_size: int = 2, thread_id: str | None = None) -> list[StoryThread]:
         """Threads, the one with the latest article first; only one of them where an id is given."""
@@ -304,6 +313,8 @@ class Store:
             f"SELECT thread, id, published FROM articles {which} ORDER BY thread, position"
         ):
             members.setdefault(number, []).append((article_id, published))
+        self._require_texts(value for row in rows for value in (*row[1:4], row[5]))
+        self._require_texts(value for row in rows for member in members[row[0]] for value in member)
         return [self._thread(row, members[row[0]]) for row in rows]
 
     @staticmethod
@@ -316,9 +327,17 @@ class Store:
             article_ids=tuple(article_id for article_id, _ in members),
         )  # fmt: skip
 
+    def _require_texts(self, values: Iterable[Any]) -> None:
+        """IndexUnusableError where one is no text: a flipped bit in the head of a row makes bytes or a number of it."""
+        if not TEXTS.issuperset(map(type, values)):
+            raise damaged(self.folder, ValueError("bytes or a number in place of a text"))
+
     def count(self, table: str) -> int:
         """How many rows a table holds."""
         return int(self.query(f"SELECT count(*) FROM {table}")[0][0])
+
+
+TEXTS = frozenset({str, type(None)})
 
 
 MOST_WORDS = 8

@@ -325,6 +325,33 @@ def test_one_store_may_be_shared_between_threads(built: Path) -> None:
     store.close()
 
 
+@pytest.mark.parametrize(
+    "column",
+    ["articles.id", "articles.title", "articles.url", "articles.published", "threads.id", "threads.label", "threads.keywords",
+     "changes.label", "changes.thread", "meta.value"],
+)  # fmt: skip
+def test_bytes_in_place_of_a_text_are_damage(column: str, index: Path) -> None:
+    """One flipped bit in the head of a row makes bytes of a text: every command answers rightly, or ends with 4."""
+    questions = [
+        *(("related", "s00a0", *profile, "--json", "-k", "9") for profile in ((), ("--profile", "similar"))),
+        ("related", "--all"), ("threads",), ("threads", "--json"), ("changes", "--json"), ("changes",), ("info", "--json"),
+        ("explain", "s00a0", "s00a1", "--json"), ("related", "--text", ARTICLES[0].body, "--json"), ("check",),
+    ]  # fmt: skip
+    expected = [CliRunner().invoke(app, [*words, "--index", str(index)]) for words in questions]
+    table, name = column.split(".")
+    with contextlib.closing(sqlite3.connect(file_of(index))) as connection:
+        connection.execute(f"UPDATE {table} SET {name} = CAST({name} AS BLOB) WHERE typeof({name}) = 'text'")
+        connection.commit()
+    codes = []
+    for words, right in zip(questions, expected, strict=True):
+        done = CliRunner().invoke(app, [*words, "--index", str(index)])
+        assert done.exit_code in (0, 3, 4), (words, done.stderr)
+        assert "unexpected" not in done.stderr, (words, done.stderr)
+        assert done.exit_code != 0 or words[0] == "info" or done.stdout == right.stdout, words  # that tells sizes of files
+        codes.append(done.exit_code)
+    assert 4 in codes
+
+
 def test_damage_that_sqlite_cannot_even_put_in_words_is_refused(index: Path) -> None:
     """A schema that is no UTF-8 any more, which makes an error of SQLite's own words, is damage like any other."""
     file = file_of(index)
