@@ -1122,12 +1122,19 @@ def test_a_rebuild_into_another_folder_can_be_compared(engine: Recommender, inde
 
 
 def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where adds no longer make the index anew, an archive that has grown by a fifth is worth a rebuild; after it, no more."""
+    """Where adds no longer make the index anew, an archive that has grown by a fifth is worth a rebuild; after it, no more.
+
+    The add that has made it so says so, and none after it.
+    """
     monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 20)
     articles = newspaper(stories=8, articles=5)
     engine = Recommender.build(articles[:30], tmp_path / "index")
     assert engine.info()["rebuild"] == "not needed"
-    engine.add(articles[30:])
+    told: list[str] = []
+    for start in range(30, 40, 2):  # to 36 with the third
+        engine.add(articles[start : start + 2], notice=told.append)
+        assert len(told) == (start >= 34)
+    assert told == ["fitted to 30 articles, the index has 36 now: `recommender rebuild` is worth it"]
     assert engine.info()["rebuild"] == "worth it: fitted to 30 articles, now 40"
     engine.rebuild()
     assert engine.info()["rebuild"] == "not needed"
