@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from recommender import __version__
+from recommender.damage import is_refusal
 from recommender.errors import BackupError, IndexUnusableError
 from recommender.folder import CACHE, successor
 from recommender.schema import FORMAT
@@ -115,6 +116,8 @@ def restore(file: Path, folder: Path, options: WriteOptions) -> None:
         try:
             verify(folder, manifest)
         except IndexUnusableError as error:
+            if error.__cause__ is not None and is_refusal(error.__cause__):
+                raise error.__cause__ from None  # the disk's fault, and not the backup's
             raise BackupError(str(file), f"{STORE} is no index ({error.__cause__ or 'other tables'})", REMEDY) from None
         manifest.update({key: value for key, value in head["manifest"].items() if key not in manifest})
         if CACHE in head["files"]:

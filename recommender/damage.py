@@ -22,7 +22,7 @@ def is_damage(error: sqlite3.Error) -> bool:
     return code & 0xFF in SPOILED or code == sqlite3.SQLITE_IOERR_SHORT_READ
 
 
-def _is_refusal(error: Exception) -> bool:
+def is_refusal(error: BaseException) -> bool:
     """Whether the disk refused: full, read-only, not to be opened; SQLite makes small files even to read."""
     code = getattr(error, "sqlite_errorcode", None) or 0
     refusals = (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY)
@@ -31,7 +31,7 @@ def _is_refusal(error: Exception) -> bool:
 
 def damaged(folder: Path, error: Exception) -> IndexUnusableError:
     """What to say of an index whose file holds what no index holds, or cannot be read."""
-    if _is_refusal(error):
+    if is_refusal(error):
         return IndexUnusableError(str(folder), f"it cannot be read ({error})", "see to the room on its disk and to its rights")
     said = " ".join(str(error).split()) or type(error).__name__
     return IndexUnusableError(str(folder), f"damaged ({said})", "build it again with `recommender build`")

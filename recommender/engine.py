@@ -404,7 +404,7 @@ class Recommender:
             seen = (found.st_mtime_ns, found.st_ino)
         except OSError:
             seen = None
-        if self._open_store is None or seen != self._seen:
+        if self._open_store is None or seen != self._seen or self._open_store.is_overtaken():
             self._open_store = Store.open(self._folder)
             self._seen = seen
             self._openings += 1

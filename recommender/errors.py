@@ -141,12 +141,15 @@ class TooManyRemovalsError(RecommenderError):
 
 
 class WriteFailedError(RecommenderError):
-    """The index could not be written: a full disk, a folder without the right to write, a failed device."""
+    """The index could not be written: a full disk, a folder without the right to write, a failed device.
 
-    def __init__(self, index: str, reason: str) -> None:
-        super().__init__(
-            f"index {index}: it cannot be written ({reason}); nothing was changed; make room or mend the rights and try again"
-        )
+    Where the disk took the last word and did not confirm it (`unconfirmed`), all of the write may be there, or none of it.
+    """
+
+    def __init__(self, index: str, reason: str, *, unconfirmed: bool = False) -> None:
+        kept = "all of it may be there after all, or none: see to the disk" if unconfirmed else "nothing was changed"
+        remedy = "do it again" if unconfirmed else "make room or mend the rights and try again"
+        super().__init__(f"index {index}: it cannot be written ({reason}); {kept}; {remedy}")
 
 
 class EncoderError(RecommenderError):

@@ -37,10 +37,10 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`"
         ) from error
     if version != FORMAT:
+        reason = f"it is of format {version}, this version reads format {FORMAT}"
+        first = "use" if isinstance(version, int) and version > FORMAT else "export its rules with"
         raise IndexUnusableError(
-            str(folder),
-            f"it is of format {version}, this version reads format {FORMAT}",
-            "build it again with `recommender build`",
+            str(folder), reason, f"{first} the version that wrote it, or build it again with `recommender build`"
         )
     if Path(str(name)).name != name:
         raise IndexUnusableError(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from hashlib import blake2b
 
 import numpy as np
@@ -14,8 +15,11 @@ from recommender.folder import CACHE
 from recommender.loading import unpacked
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import LSA
-from recommender.records import stored_articles
+from recommender.pipeline.rules import Rule
+from recommender.pipeline.wording import label_of
+from recommender.records import stored_articles, texts_of
 from recommender.reports import Finding
+from recommender.rulebook import KeptRule, kept_rules
 from recommender.schema import RELATIONS
 from recommender.store import Store
 
@@ -191,6 +195,48 @@ def _redirects(store: Store) -> Iterator[Finding]:
     yield _counted(store, "change that cannot be read", "SELECT number FROM changes WHERE NOT json_valid(articles)")
 
 
+def _rules(store: Store) -> Iterator[Finding]:
+    kept = kept_rules(store)
+    named: dict[int | None, str | None] = {}
+    for one in kept:  # the last one counts
+        if one.rule.kind == "rename" and not one.missing:
+            ((thread,),) = store.query("SELECT thread FROM articles WHERE id = ?", *one.rule.articles)
+            named[thread] = one.rule.label
+    asked = "SELECT t.number, t.id, t.label, a.row, a.title FROM threads t JOIN articles a ON a.row = t.lead ORDER BY t.number"
+    wrong = [
+        str(thread_id)
+        for number, thread_id, label, lead, title in store.query(asked)
+        if label != (named.get(number) or label_of(*((title, "") if title else texts_of(store.db, lead))))
+    ]
+    yield _listed("label that is neither its lead's headline nor an editor's", wrong)
+    yield _listed("rule that is not obeyed", [f"{one.number}" for one in kept if not _is_obeyed(store, one.rule, kept)])
+
+
+def _is_obeyed(store: Store, rule: Rule, kept: Sequence[KeptRule]) -> bool:
+    """Whether threads and lists are what a rule asks of those of its articles that are there (docs/rules.md)."""
+    rows = [row for row in map(store.row_of, rule.articles) if row is not None]
+    if rule.kind == "rename":  # with the labels
+        return True
+    whole = len(rows) == len(rule.articles)
+    named = json.dumps(rows)
+    if rule.kind == "never":
+        beside = "row IN (SELECT value FROM json_each(?1)) AND" if len(rule.articles) == 2 else ""
+        asked = f"SELECT 1 FROM links WHERE {beside} other IN (SELECT value FROM json_each(?1))"
+        shown = store.query(f"{asked} AND (sidebar IS NOT NULL OR similar IS NOT NULL) LIMIT 1", named)
+        return not (whole and shown)
+    if rule.kind == "pin":
+        pins = sum(one.rule.kind == "pin" and one.rule.articles[0] == rule.articles[0] and not one.missing for one in kept)
+        asked = "SELECT 1 FROM links WHERE row = ? AND other = ? AND sidebar < ?"
+        return not whole or bool(store.query(asked, *rows, pins))
+    threads = [thread for (thread,) in store.query(f"SELECT thread FROM articles WHERE row IN ({named[1:-1]})")]
+    together = None not in threads and len(set(threads)) == 1
+    if rule.kind == "merge":
+        return not whole or together
+    inside = "SELECT 1 FROM articles WHERE thread IN (SELECT value FROM json_each(?))"
+    strangers = store.query(f"{inside} AND row NOT IN (SELECT value FROM json_each(?)) LIMIT 1", json.dumps(threads), named)
+    return not strangers and (rule.kind == "split" or len(rows) < 2 or together)
+
+
 def _facts(store: Store) -> Iterator[Finding]:
     meta = dict(store.query("SELECT key, value FROM meta"))
     articles = store.count("articles")
@@ -211,7 +257,7 @@ def _facts(store: Store) -> Iterator[Finding]:
 
 
 COMPARISONS: tuple[Callable[[Store], Iterator[Finding]], ...] = (
-    _file, _rows_of_articles, _texts, _vectors, _terms, _links, _lists, _threads, _redirects, _facts,
+    _file, _rows_of_articles, _texts, _vectors, _terms, _links, _lists, _threads, _redirects, _rules, _facts,
 )  # fmt: skip
 
 

@@ -31,6 +31,8 @@ def load(store: Store, *, device: str | None = None) -> Archive:
         vocabulary = _load_vocabulary(store)
         blobs = dict(store.query("SELECT name, value FROM blobs"))
         meta = dict(store.query("SELECT key, value FROM meta"))
+        if meta["model"] != store.manifest["model"]:
+            raise ValueError(f"its model is {meta['model']!r} here and {store.manifest['model']!r} in the manifest")
         encoder = open_encoder(meta["model"], meta["revision"], blobs["encoder"], vocabulary, device=device)
         found = store.query(
             "SELECT a.row, a.instant, v.vector, t.counts"

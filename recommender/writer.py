@@ -67,7 +67,9 @@ def sole_writer(folder: Path, options: WriteOptions) -> Iterator[None]:
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, sqlite3.Error) and is_damage(error):
             raise damaged(folder, error) from error
-        raise WriteFailedError(str(folder), str(getattr(error, "strerror", None) or error)) from error
+        unconfirmed = getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_IOERR_FSYNC
+        said = str(getattr(error, "strerror", None) or error)
+        raise WriteFailedError(str(folder), said, unconfirmed=unconfirmed) from error
 
 
 @contextlib.contextmanager

@@ -42,7 +42,7 @@ from recommender.records import (
     write_meta,
     write_weights,
 )
-from recommender.store import Store
+from recommender.store import GROWN, Store
 from recommender.writer import WriteOptions, Written, sole_transaction, sole_writer, transaction
 
 
@@ -64,6 +64,7 @@ def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Wri
         elif fresh or changed:
             with transaction(store, options):
                 _bring_in(store, fresh + changed, {a.id: known[a.id][0] for a in changed}, options)
+            _say_worth_it(store, len(fresh), options)
     return Written(added=len(fresh), updated=len(changed), unchanged=len(wanted) - len(fresh) - len(changed))
 
 
@@ -84,9 +85,21 @@ OUTGROWN_AT_MOST = 5_000
 
 
 def _is_outgrown(store: Store, more: int) -> bool:
+    articles, fitted = _sizes(store)
+    return store.manifest["model"] == LSA and OUTGROWN * fitted <= articles + more <= OUTGROWN_AT_MOST
+
+
+def _sizes(store: Store) -> tuple[int, int]:
+    """(articles, those that it was fitted to)."""
     meta = dict(store.query("SELECT key, value FROM meta WHERE key IN ('articles', 'articles_at_build')"))
-    articles = int(meta["articles"]) + more
-    return store.manifest["model"] == LSA and OUTGROWN * int(meta["articles_at_build"]) <= articles <= OUTGROWN_AT_MOST
+    return int(meta["articles"]), int(meta["articles_at_build"])
+
+
+def _say_worth_it(store: Store, came: int, options: WriteOptions) -> None:
+    """Tell, once, that an index has grown so far that a rebuild is worth it."""
+    articles, fitted = _sizes(store)
+    if articles - came < GROWN * fitted <= articles:
+        options.notice(f"fitted to {fitted:,} articles, the index has {articles:,} now: `recommender rebuild` is worth it")
 
 
 def _latest(articles: Iterable[Article], options: WriteOptions) -> list[Article]:

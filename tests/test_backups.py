@@ -16,12 +16,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recommender import Recommender
+from recommender import Recommender, backups
 from recommender.cli import app
-from recommender.errors import BackupError, IndexUnusableError
+from recommender.damage import damaged
+from recommender.errors import BackupError, IndexUnusableError, WriteFailedError
 from recommender.folder import CACHE, read_manifest
 from recommender.pipeline.index import VectorIndex
 from recommender.store import PAGE
+from recommender.writer import WriteOptions, sole_writer
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)
@@ -84,6 +86,70 @@ def test_a_backup_while_others_write_is_of_one_moment(tmp_path: Path) -> None:
         restored = Recommender.restore(tmp_path / f"{number}.backup", tmp_path / "restored")
         assert 36 <= len(restored) <= 42
         assert restored.check() == []
+
+
+def test_a_restore_while_others_read_and_write_is_seen_whole(tmp_path: Path) -> None:
+    """Whoever asks gets a story as the one backup has it, or the other, in one object that stays open; a writer meanwhile is
+    done before or after."""
+    sizes, files = (4, 6), [tmp_path / "fewer", tmp_path / "more"]
+    for size, file in zip(sizes, files, strict=True):
+        Recommender.build(newspaper(3, size), tmp_path / "made").backup(file)
+    index = tmp_path / "index"
+    engine = Recommender.restore(files[0], index)
+    done = False
+
+    def read() -> set[tuple[int, int]]:
+        seen = set()
+        while not done:
+            found = engine.related_list("s00a0", 20, profile="similar")
+            seen.add((found.thread.size if found.thread else 0, len(found.items)))
+        return seen
+
+    def write() -> None:
+        writer = Recommender.open(index)
+        while not done:
+            writer.add([report("x0", "single", 1.0)])
+
+    with ThreadPoolExecutor(3) as pool:
+        readers, writer = [pool.submit(read), pool.submit(read)], pool.submit(write)
+        try:
+            for turn in range(8):
+                Recommender.restore(files[turn % 2], index).close()
+        finally:
+            done = True
+        writer.result()
+    assert {pair for reader in readers for pair in reader.result()} == {(size, size - 1) for size in sizes}
+    assert engine.check() == []
+
+
+@pytest.mark.parametrize("code", [sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_CANTOPEN])
+def test_a_disk_that_refuses_a_restore_is_not_the_backups_fault(
+    code: int, built: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SQLite makes small files to look into the new store; where it may not the error names the index, which is as it was."""
+    index = Path(shutil.copytree(built / "index", tmp_path / "index"))
+    before = answers(index)
+
+    def refusing(folder: Path, manifest: dict[str, Any]) -> None:
+        refusal = sqlite3.OperationalError("the disk refuses")
+        refusal.sqlite_errorcode = code
+        raise damaged(folder, refusal) from refusal
+
+    monkeypatch.setattr(backups, "verify", refusing)
+    with pytest.raises(WriteFailedError, match=r"cannot be written \(the disk refuses\); nothing was changed"):
+        Recommender.restore(built / "file", index)
+    assert answers(index) == before
+    assert len(list(index.glob("store-*.sqlite"))) == 1
+
+
+def test_what_a_disk_has_not_confirmed_may_be_there(tmp_path: Path) -> None:
+    """After a sync of SQLite that failed nobody knows, and the error says so; after any other refusal nothing was changed."""
+    cases = (sqlite3.SQLITE_IOERR_FSYNC, "may be there after all, or none"), (sqlite3.SQLITE_FULL, "nothing was changed")
+    for code, said in cases:
+        refusal = sqlite3.OperationalError("disk I/O error")
+        refusal.sqlite_errorcode = code
+        with pytest.raises(WriteFailedError, match=said), sole_writer(tmp_path, WriteOptions()):
+            raise refusal
 
 
 def refused(file: Path, index: Path) -> str:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta, timezone
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args
@@ -311,6 +312,39 @@ def test_a_thread_is_a_timeline(newsroom_index: Path, engine: Recommender, longe
     assert [line[:10] for line in lines[3:]] == [str(engine.article(i).published)[:10] for i in longest.article_ids]
     done = run("thread", longest.id, "--json", "--index", newsroom_index)
     assert json.loads(done.out) == longest.to_json()
+
+
+def test_a_merged_thread_answers_with_the_one_that_goes_on_and_says_so(copy: Path) -> None:
+    """stdout has the timeline, or the object, of the thread that goes on; stderr says that the id was merged into it."""
+    one, other, *_ = Recommender.open(copy).threads(min_size=3)
+    assert run("rules", "merge", one.id, other.id, "--index", copy).code == 0
+    living = {thread.id for thread in Recommender.open(copy).threads()} & {one.id, other.id}
+    (heir,), (former,) = living, {one.id, other.id} - living
+    for words in ([], ["--json"]):
+        told = run("thread", former, *words, "--index", copy)
+        assert (told.code, told.out) == (0, run("thread", heir, *words, "--index", copy).out)
+        assert told.err == f"thread {former} was merged into {heir}\n"
+    logged = [json.loads(line) for line in run("changes", "--json", "--index", copy).out.splitlines()]
+    assert [(line["thread_id"], line["other_id"]) for line in logged if line["kind"] == "merged"] == [(former, heir)]
+
+
+def test_changes_since_any_moment_that_it_tells(copy: Path) -> None:
+    """Every `at` can be given back, in any zone; a day is its beginning in UTC; what is no moment is wrong usage."""
+    assert run("remove", HERO, "--index", copy).code == 0
+    every = run("changes", "--json", "--index", copy).out
+    at = [json.loads(line)["at"] for line in every.splitlines()]
+    assert at == sorted(at)
+    assert run("changes", "--json", "--since", at[0], "--index", copy).out == every
+    last = run("changes", "--json", "--since", at[-1], "--index", copy).out.splitlines()
+    assert [json.loads(line)["at"] for line in last] == [at[-1]] * at.count(at[-1])
+    west = datetime.fromisoformat(at[-1]).astimezone(timezone(timedelta(hours=-8)))
+    assert run("changes", "--json", "--since", west.isoformat(), "--index", copy).out.splitlines() == last
+    assert run("changes", "--json", "--since", at[-1].replace("+00:00", "Z"), "--index", copy).out.splitlines() == last
+    assert run("changes", "--since", at[0][:10], "--index", copy).out.count("\n") == len(at)
+    assert run("changes", "--since", "2999-01-01T00:00:00", "--index", copy).out == ""
+    for wrong in ("yesterday", "2024-13-01", ""):
+        done = run("changes", "--since", wrong, "--index", copy)
+        assert (done.code, done.out) == (2, "")
 
 
 def test_an_article_given_as_thread_is_3_with_a_hint(alone: tuple[Path, str], longest: StoryThread) -> None:

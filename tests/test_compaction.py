@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 import zlib
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from typer.testing import CliRunner
 from recommender import Article, Recommender
 from recommender.cli import app
 from recommender.folder import read_manifest
+from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.rules import Rule
 from recommender.store import Store
 from tests.archives import FIRST_DAY, newspaper, report
@@ -54,6 +56,20 @@ def test_no_byte_of_a_removed_article_is_left(index: Path) -> None:
     assert traces(index) == set()
     assert after == sum(path.stat().st_size for path in index.iterdir())
     assert before > after
+
+
+def test_no_byte_of_an_article_that_the_index_was_built_with_is_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was learned of it, its place in the saved neighbour search and its line that others have too go like the rest."""
+    monkeypatch.setattr(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": 20})
+    line = "Subscribe to the Snarvik Zyqqorblat letter, it is free of charge and always will be."
+    followed = [replace(one, body=f"{one.body}\n{line}") for one in (SECRET, *ARTICLES[:1])]
+    engine = Recommender.build([*followed, *ARTICLES[1:]], tmp_path / "index")
+    assert traces(tmp_path / "index") >= {"zyqqorblat", SECRET.id}
+    engine.remove([SECRET.id])
+    engine.add(ARTICLES[:1])
+    engine.compact()
+    assert traces(tmp_path / "index") == set()
+    assert engine.check() == []
 
 
 def test_an_article_that_was_updated_leaves_nothing_of_its_former_text(index: Path) -> None:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
@@ -21,15 +21,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, building, writing
 from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError, UnknownArticleError, UnknownThreadError
 from recommender.folder import read_manifest
 from recommender.loading import load
 from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.content import Content
+from recommender.pipeline.embedding import HashedEncoder
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import shipped_weights
+from recommender.pipeline.terms import TermCounts
 from recommender.store import Store
 from recommender.writer import WriteOptions
 from tests.archives import FIRST_DAY, newspaper, planted, report
@@ -354,6 +358,27 @@ def test_a_changed_field_updates_the_article(change: dict[str, str], engine: Rec
     else:
         assert change.items() <= engine.article("s01a1").to_json().items()
     assert set(engine.related_ids("s01a1")) == {"s01a0", "s01a2"}
+
+
+def test_only_what_says_something_else_is_encoded_again(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a whole site that is added again: one for another headline, one for another text, none for a date or a section."""
+    encoded: list[int] = []
+    encode = HashedEncoder.encode  # what an archive of fifteen articles has
+
+    def counted(self: HashedEncoder, contents: Sequence[Content], counts: TermCounts) -> NDArray[np.float32]:
+        encoded.append(len(contents))
+        return encode(self, contents, counts)
+
+    monkeypatch.setattr(HashedEncoder, "encode", counted)
+    changes: list[tuple[dict[str, Any], int]] = [
+        ({}, 0), ({"title": "Another headline"}, 1), ({"body": "so another text."}, 1), ({"section": "Sports"}, 0),
+        ({"published": None}, 0),
+    ]  # fmt: skip
+    for change, expected in changes:
+        encoded.clear()
+        engine.add([*ARTICLES[1:], replace(ARTICLES[0], **change)])
+        assert sum(encoded) == expected, change
+        engine.add(ARTICLES)
 
 
 def test_an_article_may_move_to_another_story(engine: Recommender) -> None:
@@ -1111,12 +1136,19 @@ def test_a_rebuild_into_another_folder_can_be_compared(engine: Recommender, inde
 
 
 def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where adds no longer make the index anew, an archive that has grown by a fifth is worth a rebuild; after it, no more."""
+    """Where adds no longer make the index anew, an archive that has grown by a fifth is worth a rebuild; after it, no more.
+
+    The add that has made it so says so, and none after it.
+    """
     monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 20)
     articles = newspaper(stories=8, articles=5)
     engine = Recommender.build(articles[:30], tmp_path / "index")
     assert engine.info()["rebuild"] == "not needed"
-    engine.add(articles[30:])
+    told: list[str] = []
+    for start in range(30, 40, 2):  # to 36 with the third
+        engine.add(articles[start : start + 2], notice=told.append)
+        assert len(told) == (start >= 34)
+    assert told == ["fitted to 30 articles, the index has 36 now: `recommender rebuild` is worth it"]
     assert engine.info()["rebuild"] == "worth it: fitted to 30 articles, now 40"
     engine.rebuild()
     assert engine.info()["rebuild"] == "not needed"

@@ -92,6 +92,7 @@ DAMAGE = {
         "thread whose first or last instant is not that of its articles",
     "UPDATE threads SET last_instant = NULL WHERE number = 1": "thread whose first or last instant is not that of its articles",
     "UPDATE threads SET keywords = '[' WHERE number = 1": "thread whose words cannot be read",
+    "UPDATE threads SET label = 'Another' WHERE number = 1": "label that is neither its lead's headline nor an editor's",
     "DELETE FROM threads WHERE number = 1": "thread of articles that is not there",
     "UPDATE articles SET position = 4 WHERE thread = 1 AND position = 2": "thread with a gap in its positions",
     "UPDATE articles SET position = 4 - position WHERE thread = 1": "thread that is not in the order of time",
@@ -122,6 +123,40 @@ def test_redirects_to_threads_that_exist_or_existed_are_sound(index: Path) -> No
     spoil(index, "INSERT INTO changes VALUES (9001, '2024', 'closed', 'tgone', NULL, '[]', NULL)")
     spoil(index, "INSERT INTO redirects VALUES ('tthree', 'tgone')")
     assert kinds(index) == set()
+
+
+PAIR = "row = (SELECT row FROM articles WHERE id = 's00a0') AND other = (SELECT row FROM articles WHERE id = 's00a1')"
+DISOBEYED = {
+    "pin x0 s00a0": "UPDATE links SET sidebar = NULL WHERE reasons LIKE '%chosen by an editor%'",
+    "never s00a0 s00a1": f"UPDATE links SET similar = 5 WHERE {PAIR}",
+    "never s00a1": f"UPDATE links SET sidebar = 5 WHERE {PAIR}",
+    "merge s00a0 x0": "UPDATE articles SET thread = NULL, position = NULL WHERE id = 'x0'",
+    "split s00a0 s00a1": "UPDATE articles SET thread = (SELECT thread FROM articles WHERE id = 's00a0') WHERE id = 's01a0'",
+    "lock s00a0 s00a1": "UPDATE articles SET thread = (SELECT thread FROM articles WHERE id = 's00a0') WHERE id = 's01a0'",
+    "lock s00a0 s00a1 x0": "UPDATE articles SET thread = NULL, position = NULL WHERE id = 'x0'",
+}
+
+
+@pytest.mark.parametrize("rule", DISOBEYED)
+def test_a_rule_that_is_not_obeyed_is_found(rule: str, index: Path) -> None:
+    """Kept it is sound; where threads or lists are changed behind its back, or the rule itself cannot be read, it is told."""
+    Recommender.open(index).add_rule(rule)
+    assert kinds(index) == set()
+    spoil(index, DISOBEYED[rule])
+    assert "rule that is not obeyed" in kinds(index)
+    spoil(index, "UPDATE rules SET rule = '['")
+    assert "cannot be read: rules" in kinds(index)
+
+
+def test_a_label_is_its_leads_headline_or_the_editors(index: Path) -> None:
+    """The last of two that editors gave is right; neither the former nor the headline is."""
+    engine = Recommender.open(index)
+    for rule in ("rename s00a1 First", "rename s00a0 Another"):
+        engine.add_rule(rule)
+        assert kinds(index) == set()
+    for label in ("First", engine.article("s00a0").title):
+        spoil(index, f"UPDATE threads SET label = '{label}' WHERE number = (SELECT thread FROM articles WHERE id = 's00a0')")
+        assert kinds(index) == {"label that is neither its lead's headline nor an editor's"}
 
 
 def test_an_encoder_that_was_changed_is_found(newsroom_index: Path, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from recommender import Article, Recommender, RecommenderError, RelatedList
+from recommender import Article, Recommender, RecommenderError, RelatedList, writing
 from recommender.answers import ThreadChange
 from recommender.errors import (
     IndexUnusableError,
@@ -103,6 +103,8 @@ class Model:
     log: list[ThreadChange] = field(default_factory=list)
     threads: dict[str, str] = field(default_factory=dict)
     """Article -> thread, as last seen."""
+    leads: dict[str, str] = field(default_factory=dict)
+    """Thread -> the article under whose headline it was last seen."""
     goes_on: dict[str, str] = field(default_factory=dict)
     """Thread that was merged -> the one that it was merged into."""
     lists: dict[str, list[RelatedList]] = field(default_factory=dict)
@@ -146,6 +148,7 @@ class Newsroom(RuleBasedStateMachine):
         self.saved: Model | None = None
         self.held: tuple[Iterator[RelatedList], list[RelatedList]] | None = None
         self.limit = patch.object(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": 50_000})
+        self.outgrown = patch.object(writing, "OUTGROWN_AT_MOST", 0)
         self.sync = patch.object(os, "fsync")  # no machine fails here, and a sync takes as long as a write
         self.sync.start()
         self.threads = faiss.omp_get_max_threads()
@@ -154,13 +157,19 @@ class Newsroom(RuleBasedStateMachine):
         faiss.omp_set_num_threads(self.threads)
         self.sync.stop()
         self.limit.stop()
+        self.outgrown.stop()
         for engine in self.engines:
             engine.close()
         shutil.rmtree(self.folder)
 
-    @initialize(limit=st.sampled_from([6, 50_000]), paper=papers)
-    def first(self, limit: int, paper: list[Article]) -> None:
-        """Where there is no index every question and every write is refused; the first build makes one."""
+    @initialize(limit=st.sampled_from([6, 50_000]), refit=st.booleans(), paper=papers)
+    def first(self, limit: int, refit: bool, paper: list[Article]) -> None:
+        """Where there is no index every question and every write is refused; the first build makes one.
+
+        Without `refit` no add makes the index anew: each is a transaction in it, as in a large one.
+        """
+        self.outgrown = patch.object(writing, "OUTGROWN_AT_MOST", writing.OUTGROWN_AT_MOST if refit else 0)
+        self.outgrown.start()
         self.limit = patch.object(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": limit})
         self.limit.start()
         faiss.omp_set_num_threads(1)  # a search among ten vectors waits long for a second thread
@@ -463,7 +472,16 @@ class Newsroom(RuleBasedStateMachine):
             sizes = sorted(whole.values(), reverse=True)
             if len(sizes) > 1 and sizes[0] > sizes[1] and members == set().union(*(was[old] for old in whole)):
                 assert thread == whole.most_common(1)[0][0]  # the larger of those that turn out to be one
-        model.threads, model.log = after, log
+        for thread, members in was.items():
+            parts = {new: them for new, them in now.items() if them & members}
+            sizes = sorted(map(len, parts.values()), reverse=True)
+            if len(parts) > 1 and sizes[0] > sizes[1] and all(them <= members for them in parts.values()):
+                assert thread == max(parts, key=lambda new: len(parts[new]))  # the larger of the parts that it falls into
+        leads = {thread.id: thread.lead_id for thread in engine.threads()}
+        for thread, lead in model.leads.items():
+            if thread in leads and after.get(lead) == thread:
+                assert leads[thread] == lead  # it goes on under its headline
+        model.threads, model.log, model.leads = after, log, leads
         model.lists = {profile: list(engine.all_related(50, profile=profile)) for profile in ("sidebar", "similar")}
         for profile, k in (("sidebar", 3), ("similar", 1)):
             shorter = [one.items for one in self.engines[0].all_related(k, profile=profile)]  # type: ignore[arg-type]

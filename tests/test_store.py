@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import shutil
 import sqlite3
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
-from recommender import Recommender
+from recommender import Recommender, writing
+from recommender.cli import app
 from recommender.errors import IndexUnusableError
 from recommender.folder import MANIFEST, read_manifest
 from recommender.schema import FORMAT
 from recommender.store import PAGE, Store, replacement
-from tests.archives import newspaper
+from tests.archives import newspaper, report
 
 ARTICLES = newspaper(3, 3, 2)
 
@@ -88,11 +93,36 @@ def test_a_damaged_manifest_is_refused(manifest: bytes, index: Path) -> None:
 
 @pytest.mark.parametrize("version", [FORMAT + 1, FORMAT - 1, str(FORMAT), None])
 def test_another_format_is_refused(version: object, index: Path) -> None:
-    """An index of another format version is not read at a guess; the message names both."""
+    """An index of another format version is not read at a guess; the message names both, and what each can do."""
     manifest = read_manifest(index) | {"format": version}
     (index / MANIFEST).write_text(json.dumps(manifest))
     assert f"format {version}" in refused(index)
     assert f"reads format {FORMAT}" in refused(index)
+    assert ("use the version that wrote it" in refused(index)) == (version == FORMAT + 1)
+
+
+def test_an_index_of_the_first_format_is_refused_by_whatever_reads_or_writes(index: Path) -> None:
+    """Its tables lacked some of today's: no command reads or writes half of it, and what it holds stays as it is."""
+    with contextlib.closing(sqlite3.connect(file_of(index))) as connection:
+        for table in ("changes", "redirects", "rules"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
+    (index / MANIFEST).write_text(json.dumps(read_manifest(index) | {"format": 1}))
+    before = {path.name: path.read_bytes() for path in index.iterdir()}
+    rows = index.parent / "rows.jsonl"
+    rows.write_text('{"id": "a", "title": "so"}\n')
+    for words in (
+        ("related", "s00a0"), ("related", "--all"), ("related", "--text", "so"), ("threads",), ("changes",), ("info",),
+        ("check",), ("explain", "s00a0", "s00a1"), ("add", str(rows)), ("remove", "s00a0"), ("rebuild",), ("compact",),
+        ("repair",), ("backup", str(index.parent / "file")), ("rules", "list"), ("rules", "never", "s00a0"),
+        ("compare", str(index)),
+    ):  # fmt: skip
+        done = CliRunner().invoke(app, [*words, "--index", str(index)])
+        assert (done.exit_code, done.stdout) == (4, ""), words
+        assert "it is of format 1" in done.stderr, words
+        assert len(done.stderr.splitlines()) == 1, words
+    assert {path.name: path.read_bytes() for path in index.iterdir()} == before
+    assert not (index.parent / "file").exists()
 
 
 @pytest.mark.parametrize("name", ["../secret.sqlite", "/etc/passwd", "a/b.sqlite", "..", ""])
@@ -214,6 +244,52 @@ def test_the_store_is_in_wal_mode(built: Path) -> None:
     store.close()
 
 
+@pytest.fixture
+def stranger(index: Path, monkeypatch: pytest.MonkeyPatch) -> Recommender:
+    """A reader who may make no file in the folder, of an index beside which SQLite has left none."""
+    for ending in ("-wal", "-shm"):
+        file_of(index).with_name(file_of(index).name + ending).unlink(missing_ok=True)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 0)  # nothing is added by making the index anew
+    return Recommender.open(index)
+
+
+def test_a_reader_without_the_right_to_write_sees_what_is_written(stranger: Recommender, index: Path) -> None:
+    """Another user's adds, removals and rebuilds, each as soon as it is done, without opening again."""
+    assert len(stranger) == len(ARTICLES)
+    editions = [stranger.edition()]
+    writes: list[Callable[[Recommender], object]] = [
+        lambda engine: engine.add([report("s00a3", "story 0", 3)]),
+        lambda engine: engine.remove(["s01a0"]),
+        lambda engine: engine.rebuild(),
+        lambda engine: engine.add([report("s01a0", "story 1", 0)]),
+    ]
+    for write in writes:
+        watcher = Store.open(index, write=True)  # while it is open, what is written stays in the files that SQLite makes
+        watcher.count("articles")
+        write(Recommender(index))
+        after = Store.open(index, write=True)
+        assert sorted(str(one.id) for one in stranger.all_related()) == sorted(after.article_ids())
+        assert all(one in stranger for one in after.article_ids())
+        assert len(stranger) == after.count("articles")
+        editions.append(stranger.edition())
+        after.close()
+        watcher.close()  # the last one takes these files along
+        assert len(stranger) == len(list(stranger.all_related()))
+    assert "s00a3" in stranger.related_ids("s00a0")
+    assert len(set(editions)) == len(editions)
+
+
+def test_a_long_answer_without_the_right_to_write_is_of_one_moment_or_refused(stranger: Recommender, index: Path) -> None:
+    """Who may make no file beside the store is not seen by a writer: what was read while one wrote is said to be no good."""
+    lists = stranger.all_related()
+    next(lists)
+    Recommender.open(index).remove(["s01a0"])
+    with pytest.raises(IndexUnusableError, match="written to while it was read"):
+        list(lists)
+    assert len(list(stranger.all_related())) == len(ARTICLES) - 1
+
+
 def test_ids_come_in_the_order_of_the_articles(built: Path) -> None:
     """Oldest first; a row number belongs to each id and to no other."""
     store = Store.open(built)
@@ -247,6 +323,33 @@ def test_one_store_may_be_shared_between_threads(built: Path) -> None:
         crowd = list(pool.map(lambda row: store.items(row, 5, "similar"), rows * 40))
     assert crowd == alone * 40
     store.close()
+
+
+@pytest.mark.parametrize(
+    "column",
+    ["articles.id", "articles.title", "articles.url", "articles.published", "threads.id", "threads.label", "threads.keywords",
+     "changes.label", "changes.thread", "meta.value"],
+)  # fmt: skip
+def test_bytes_in_place_of_a_text_are_damage(column: str, index: Path) -> None:
+    """One flipped bit in the head of a row makes bytes of a text: every command answers rightly, or ends with 4."""
+    questions = [
+        *(("related", "s00a0", *profile, "--json", "-k", "9") for profile in ((), ("--profile", "similar"))),
+        ("related", "--all"), ("threads",), ("threads", "--json"), ("changes", "--json"), ("changes",), ("info", "--json"),
+        ("explain", "s00a0", "s00a1", "--json"), ("related", "--text", ARTICLES[0].body, "--json"), ("check",),
+    ]  # fmt: skip
+    expected = [CliRunner().invoke(app, [*words, "--index", str(index)]) for words in questions]
+    table, name = column.split(".")
+    with contextlib.closing(sqlite3.connect(file_of(index))) as connection:
+        connection.execute(f"UPDATE {table} SET {name} = CAST({name} AS BLOB) WHERE typeof({name}) = 'text'")
+        connection.commit()
+    codes = []
+    for words, right in zip(questions, expected, strict=True):
+        done = CliRunner().invoke(app, [*words, "--index", str(index)])
+        assert done.exit_code in (0, 3, 4), (words, done.stderr)
+        assert "unexpected" not in done.stderr, (words, done.stderr)
+        assert done.exit_code != 0 or words[0] == "info" or done.stdout == right.stdout, words  # that tells sizes of files
+        codes.append(done.exit_code)
+    assert 4 in codes
 
 
 def test_damage_that_sqlite_cannot_even_put_in_words_is_refused(index: Path) -> None:

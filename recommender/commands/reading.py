@@ -127,11 +127,21 @@ def thread(
     print_lines([json_line(found.to_json())] if as_json else timeline(found, map(engine.article, found.article_ids), ink()))
 
 
+def _moment(text: str) -> datetime:
+    """A moment as `changes` itself tells it, or shorter."""
+    try:
+        found = datetime.fromisoformat(text)
+        return (found if found.tzinfo else found.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise typer.BadParameter(f"{text!r} is no moment in ISO 8601, such as 2024-06-19T06:00:00+02:00") from None
+
+
 @commands.command(cls=Command, epilog=examples("recommender changes", "recommender changes --since 2024-06-19T06:00:00 --json"))
 def changes(
     index: IndexOption = DEFAULT_INDEX,
     since: Annotated[
-        datetime | None, typer.Option(metavar="TIME", show_default=False, help="From this moment on: ISO 8601, UTC.")
+        datetime | None,
+        typer.Option(parser=_moment, metavar="TIME", show_default=False, help="From this moment on: ISO 8601; UTC if not told."),
     ] = None,
     as_json: JsonOption = False,
     quiet: QuietOption = False,
@@ -142,7 +152,7 @@ def changes(
     A thread is founded, joined, left, merged, split, renamed or closed. An article that goes from one thread to another is
     in a merge or a split: `split A from B` is of the articles that are in A now and were in B.
     """
-    found = Recommender.open(index).changes(since and since.replace(tzinfo=UTC))
+    found = Recommender.open(index).changes(since)
     print_lines((json_line(one.to_json()) for one in found) if as_json else map(change_line, found))
 
 

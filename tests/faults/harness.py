@@ -49,10 +49,13 @@ def report_totals(name: str, totals: Counter[str]) -> None:
 
 WRITER = """
 import json, sys, tempfile
-from recommender import Recommender
+from recommender import Recommender, writing
 from tests.faults.harness import article
 
+at_most = writing.OUTGROWN_AT_MOST
+
 def apply(index, order):
+    writing.OUTGROWN_AT_MOST = at_most if order["refit"] else 0
     articles = [article(*one) for one in order["articles"]]
     if order["does"] == "build":
         Recommender.build(articles, index).close()
@@ -64,7 +67,9 @@ def apply(index, order):
         getattr(Recommender.open(index), order["does"])()
 
 with tempfile.TemporaryDirectory() as folder:
-    Recommender.build([article(f"s00a{n}", 0) for n in range(3)], folder).add([article("s00a3", 0)])
+    engine = Recommender.build([article(f"s00a{n}", 0) for n in range(3)], folder)
+    apply(folder, {"does": "add", "articles": [("s00a3", 0)], "refit": False})
+    engine.close()
 print("ready", flush=True)
 for line in sys.stdin:
     apply(sys.argv[1], json.loads(line))
@@ -73,7 +78,11 @@ for line in sys.stdin:
 
 
 class Writer:
-    """Another process that writes to an index what it is told to."""
+    """Another process that writes to an index what it is told to.
+
+    An index as small as these is made anew by nearly every `add`; without `refit` one is brought up to date in its transaction,
+    as a large index always is.
+    """
 
     def __init__(self, index: Path) -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -87,10 +96,10 @@ class Writer:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
 
-    def order(self, does: str, state: State) -> None:
+    def order(self, does: str, state: State, *, refit: bool = True) -> None:
         """Let it begin to do something."""
         assert self.process.stdin is not None
-        self.process.stdin.write(json.dumps({"does": does, "articles": list(state.items())}) + "\n")
+        self.process.stdin.write(json.dumps({"does": does, "articles": list(state.items()), "refit": refit}) + "\n")
         self.process.stdin.flush()
 
     def wait(self) -> None:

@@ -1,10 +1,15 @@
-"""Two writers and four readers for some seconds: every answer is of one moment."""
+"""Two writers and eight readers for some seconds: every answer is of one moment."""
 
 from __future__ import annotations
 
+import itertools
+import multiprocessing
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import pytest
@@ -79,6 +84,43 @@ class Crowd:
                 self.totals["asked for what had just gone"] += 1
 
 
+def read_elsewhere(index: Path, pipe: Connection) -> None:
+    """Be a reader in a process of its own until told to stop; sends what it has counted and found wrong."""
+    crowd = Crowd(index)
+    asking = threading.Thread(target=crowd.read, args=(crowd.shared,))
+    asking.start()
+    pipe.send("ready")
+    pipe.recv()
+    crowd.stop.set()
+    asking.join()
+    pipe.send((crowd.totals, crowd.wrong))
+
+
+@contextmanager
+def readers(crowd: Crowd) -> Iterator[None]:
+    """Eight of them until the block ends: two threads of one object, two of their own, and four processes."""
+    engines = [crowd.shared, crowd.shared, Recommender.open(crowd.index), Recommender.open(crowd.index)]
+    threads = [threading.Thread(target=crowd.read, args=(engine,)) for engine in engines]
+    spawn = multiprocessing.get_context("spawn")
+    pipes = [spawn.Pipe() for _ in range(4)]
+    processes = [spawn.Process(target=read_elsewhere, args=(crowd.index, there), daemon=True) for _, there in pipes]
+    for start in (*(one.start for one in processes), *(one.start for one in threads)):
+        start()
+    for here, _ in pipes:
+        assert here.recv() == "ready"
+    try:
+        yield
+    finally:
+        crowd.stop.set()
+    for here, _ in pipes:
+        here.send("stop")
+        totals, wrong = here.recv()
+        crowd.totals += totals
+        crowd.wrong += wrong
+    for join in (*(one.join for one in processes), *(one.join for one in threads)):
+        join(60)
+
+
 @pytest.mark.slow
 @pytest.mark.faults
 def test_no_reader_ever_sees_an_inconsistent_answer(tmp_path: Path) -> None:
@@ -88,18 +130,16 @@ def test_no_reader_ever_sees_an_inconsistent_answer(tmp_path: Path) -> None:
     others: State = {f"s{story}a{number}": 0 for story in range(10, 22) for number in range(WHOLE)}
     Recommender.build([article(*one) for one in (base | others).items()], index).close()
     crowd = Crowd(index)
-    engines = [crowd.shared, crowd.shared, Recommender.open(index), Recommender.open(index)]
-    readers = [threading.Thread(target=crowd.read, args=(engine,)) for engine in engines]
     processes = [Writer(index), Writer(index)]
     writers = [
         threading.Thread(target=write, args=(writer, stories, crowd))
         for writer, stories in zip(processes, ((0, 1), (2, 3)), strict=True)
     ]
-    for thread in (*readers, *writers):
-        thread.start()
-    time.sleep(SECONDS)
-    crowd.stop.set()
-    for thread in (*readers, *writers):
+    with readers(crowd):
+        for thread in writers:
+            thread.start()
+        time.sleep(SECONDS)
+    for thread in writers:
         thread.join(60)
     crowd.totals["wrong"] = len(crowd.wrong)
     report_totals("crowd", crowd.totals)
@@ -109,15 +149,18 @@ def test_no_reader_ever_sees_an_inconsistent_answer(tmp_path: Path) -> None:
 
 
 def write(writer: Writer, stories: tuple[int, ...], crowd: Crowd) -> None:
-    """In a process of its own: let stories grow by a whole half and shrink again, and write the file anew."""
+    """In a process of its own: let stories grow by a whole half and shrink again, write the file anew, make the index anew."""
     more = [{f"s{story:02}a{number}": 0 for number in range(FEWER, WHOLE)} for story in stories]
     try:
-        while not crowd.stop.is_set():
-            for does in ("add", "remove", "compact"):
-                for part in more if does != "compact" else [{}]:
-                    writer.order(does, part)
+        for refit in itertools.cycle((False, True)):
+            for does in ("add", "remove", "compact", "rebuild"):
+                for part in more if does in ("add", "remove") else [{}]:
+                    writer.order(does, part, refit=refit)
                     writer.wait()
                     crowd.totals["writes"] += 1
+                if crowd.stop.is_set() and does in ("remove", "rebuild"):
+                    return
     except (AssertionError, IndexBusyError) as error:
         crowd.wrong.append(f"writer: {error}")
-    writer.kill()
+    finally:
+        writer.kill()
