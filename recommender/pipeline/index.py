@@ -32,8 +32,8 @@ PROBED_SHARE = 0.06
 """Share of the lists that a query looks into."""
 
 FEW = 16
-"""Queries, or vectors to add, up to which one core does the work. FAISS lets its threads wait for each other in a loop: of 20,000 vectors a single
-query takes 0.7 ms on one core, the same on two idle ones, and 40 ms on two of which another process has one."""
+"""Queries, or vectors to add, up to which one core does the work. FAISS lets its threads wait for each other in a loop: of 20,000
+vectors a single query takes 0.7 ms on one core, the same on two idle ones, and 40 ms on two of which another process has one."""
 
 TRAINING_PER_LIST = 60
 """Vectors a list that the inverted file is trained on; faiss warns below 39."""
