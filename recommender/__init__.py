@@ -21,6 +21,7 @@ The way of the data, which is the way of the imports:
     pipeline/transformer.py  4  the same by a sentence-transformers model
     pipeline/index.py        5  vectors -> neighbours                   FAISS
     pipeline/candidates.py   6  neighbours, rare terms -> pairs worth a look
+    pipeline/products.py     7  pairs of sparse rows -> inner products
     pipeline/evidence.py     7  pairs -> evidence                       cosines, names, numbers, days apart
     pipeline/scoring.py      7  evidence -> probabilities               weights.json
     pipeline/linking.py      7  probabilities -> story threads

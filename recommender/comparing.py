@@ -39,10 +39,8 @@ def compare(one: Store, other: Store) -> Comparison:
 
 
 def _lists(store: Store) -> dict[str, set[str]]:
-    return {
-        article: {item.id for item in store.items(row, K, "sidebar")}
-        for row, article in store.query("SELECT row, id FROM articles")
-    }
+    lists = (store.listed(article, K, "sidebar") for article in store.article_ids())
+    return {str(found.id): {item.id for item in found.items} for found in lists if found}
 
 
 def _threads(store: Store) -> dict[str, str]:

@@ -33,12 +33,14 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
     places = np.unique(archive.candidates(query)[1])
     views = archive.views(places)
+    terms = np.unique(np.concatenate([query.text.indices, views.text.indices]))
+    one, all_others = query.over(terms), views.over(terms)
     zeros, others = np.zeros(len(places), np.int64), np.arange(len(places))
-    evidence = evidence_of(query, zeros, views, others, archive.background)
+    evidence = evidence_of(one, zeros, all_others, others, archive.background)
     links = linked(Pairs(zeros, others), evidence, archive.weights, (query.words[zeros], views.words))
     barred = np.isin(places[links.pairs.right], list(ruling_in(store, archive).nowhere))
     candidates = _candidates(store, archive, links.only(~barred), places)
-    listed = similar(candidates) if profile == "similar" else _sidebar(archive, views, candidates, days)
+    listed = similar(candidates) if profile == "similar" else _sidebar(archive, all_others, candidates, days)
     order = [int(at) for at in np.argsort(listed, kind="stable") if listed[at] >= 0]
     chosen = candidates.positions[np.array(order[:k], np.int64)]
     apart = np.abs(views.days[chosen] - days[0]).astype(np.float32)

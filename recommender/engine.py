@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -40,9 +41,11 @@ class Recommender:
         self._manifest = os.fspath(self._folder / MANIFEST)
         self._device = device
         self._open_store: Store | None = None
+        self._aside: Store | None = None
         self._seen: tuple[int, int] | None = None
         self._openings = 0
         self._kept: Memory | None = None
+        self._kept_lists: tuple[Store, int, Callable[[str, int, Profile], RelatedList]] | None = None
 
     @classmethod
     def open(cls, index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None) -> Recommender:
@@ -107,19 +110,19 @@ class Recommender:
         return list(self.related_list(article_id, k, profile=profile).items)
 
     def related_list(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> RelatedList:
-        """The same with the thread of the article."""
+        """The same with the thread of the article.
+
+        Of the lists last asked for, `MOST_LISTS` are kept in memory until the index is another.
+        """
         _check_length(k)
-        with self._reading() as store:
-            return self._list(store, article_id, k, profile)
+        return self._lists()(article_id, k, profile)
 
     def all_related(self, k: int = 5, *, profile: Profile = "sidebar") -> Iterator[RelatedList]:
         """The list of every article, oldest first, what was added later last; all as of the moment of the first."""
         _check_length(k)
         with self._apart() as store:
             for article_id in store.article_ids():
-                with unreadable(self._folder):
-                    found = self._list(store, article_id, k, profile)
-                yield found
+                yield _list(store, article_id, k, profile)
 
     @contextlib.contextmanager
     def moment(self) -> Iterator[Recommender]:
@@ -387,15 +390,15 @@ class Recommender:
 
         Whoever keeps answers asks for it first: what is read afterwards is of this edition or a later one.
         """
-        store = self._store()
-        ((version,),) = store.query("PRAGMA data_version")
-        return self._openings, int(version)
+        version = self._store().version()
+        return self._openings, version
 
     def close(self) -> None:
         """Let go of the files; the next call opens them again."""
-        if self._open_store is not None:
-            self._open_store.close()
-        self._open_store = self._seen = self._kept = None
+        for store in (self._open_store, self._aside):
+            if store is not None:
+                store.close()
+        self._open_store = self._aside = self._seen = self._kept = self._kept_lists = None
 
     def _store(self) -> Store:
         """The store that counts now."""
@@ -427,8 +430,19 @@ class Recommender:
     def _remembered(self) -> Iterator[tuple[Store, Archive]]:
         """The same with the archive in memory, for one at a time."""
         memory = self._memory()
-        with memory.lock, self._apart() as store:
-            yield store, memory.archive(store, self._device)
+        with memory.lock:
+            store = self._store_aside()
+            with store.snapshot():
+                yield store, memory.archive(store, self._device)
+
+    def _store_aside(self) -> Store:
+        """The store that counts now, opened once more, so that who asks it holds up no quick question; opening takes 2 ms."""
+        name = self._store().manifest["store"]
+        if self._aside is None or self._aside.manifest["store"] != name or self._aside.is_overtaken():
+            if self._aside is not None:
+                self._aside.close()
+            self._aside = Store.open(self._folder)
+        return self._aside
 
     def _memory(self) -> Memory:
         """What is kept in memory of the index."""
@@ -449,9 +463,14 @@ class Recommender:
 
         return writer.WriteOptions(device=self._device, memory=self._memory(), **others)
 
-    def _list(self, store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
-        row = self._row(store, article_id)
-        return RelatedList(id=article_id, thread=store.place(row), items=store.items(row, k, profile))
+    def _lists(self) -> Callable[[str, int, Profile], RelatedList]:
+        """What reads a list, or has it from before: one for each edition, so that what is kept is never of a former one."""
+        store = self._store()
+        version = store.version()
+        kept = self._kept_lists
+        if kept is None or kept[0] is not store or kept[1] != version:
+            kept = self._kept_lists = store, version, functools.lru_cache(MOST_LISTS)(functools.partial(_list, store))
+        return kept[2]
 
     @staticmethod
     def _thread(store: Store, thread_id: str) -> StoryThread:
@@ -468,6 +487,18 @@ class Recommender:
         return row
 
 
+MOST_LISTS = 4_096
+"""Lists that an open Recommender keeps in memory; of five items, about 4 kB each. One that is kept takes a tenth of the time."""
+
+
+def _list(store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
+    with unreadable(store.folder):
+        found = store.listed(article_id, k, profile)
+    if found is None:
+        raise UnknownArticleError(article_id)
+    return found
+
+
 class _Moment(Recommender):
     """An index as of one moment."""
 
@@ -481,6 +512,9 @@ class _Moment(Recommender):
     @contextlib.contextmanager
     def _apart(self) -> Iterator[Store]:
         yield self._held
+
+    def _store_aside(self) -> Store:
+        return self._held
 
 
 def _say_missing(counts: Mapping[str, int], truth: Gold, notice: Callable[[str], None]) -> None:

@@ -20,9 +20,14 @@ from recommender.errors import RecommenderError, UnreadableSourceError
 
 INTERRUPTED = 130
 BROKEN_PIPE = 141
-"""What a shell reports for a program that the signals INT and PIPE have ended."""
+TERMINATED = 143
+"""What a shell reports for a program that the signals INT, PIPE and TERM have ended."""
 
 _DEBUG = "recommender.debug"
+
+
+class Terminated(KeyboardInterrupt):
+    """The signal TERM has come: all work ends as it does when a person interrupts it."""
 
 
 class Commands(TyperGroup):
@@ -38,9 +43,10 @@ class Commands(TyperGroup):
             answer = super().invoke(ctx)
             if sys.stdout is not None:
                 sys.stdout.flush()
-        except KeyboardInterrupt:
-            say("interrupted")
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as end:
+            terminated = isinstance(end, Terminated)
+            say("terminated" if terminated else "interrupted")
+            raise typer.Exit(TERMINATED if terminated else INTERRUPTED) from None
         except BrokenPipeError:
             _let_go_of_stdout()
             raise typer.Exit(BROKEN_PIPE) from None
@@ -164,11 +170,33 @@ def say(message: str) -> None:
 
 @contextlib.contextmanager
 def at_work(quiet: bool) -> Iterator[tuple[Any, Any]]:
-    """What to tell a person of, and how far the work is."""
+    """What to tell a person of, and how far the work is; what ends it half-way lets it leave everything as it was."""
     from recommender.progress import shown_progress
 
-    with shown_progress(quiet=quiet) as progress:
+    with _orderly_end(), shown_progress(quiet=quiet) as progress:
         yield (lambda message: None) if quiet else say, progress
+
+
+@contextlib.contextmanager
+def _orderly_end() -> Iterator[None]:
+    """The signal TERM is an error in the block, so that files are put away; without it a process just stops."""
+    import signal
+
+    def end(*_: object) -> None:
+        raise Terminated
+
+    if signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:  # somebody sees to it already
+        yield
+        return
+    try:
+        signal.signal(signal.SIGTERM, end)
+    except ValueError:  # not the main thread
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def print_lines(lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from recommender.answers import Profile, Related, Relation, StoryThread, ThreadChange, ThreadPlace
+from recommender.answers import Profile, Related, RelatedList, Relation, StoryThread, ThreadChange, ThreadPlace
 from recommender.damage import damaged, is_damage, unreadable
 from recommender.errors import IndexUnusableError
 from recommender.folder import read_manifest, successor
@@ -97,6 +97,10 @@ class Store:
             self._stands()
             return found
 
+    def version(self) -> int:
+        """Another number after each change that others have committed; good as long as this store is open."""
+        return int(self.query("PRAGMA data_version")[0][0])
+
     def rows(self, sql: str) -> Iterator[tuple[Any, ...]]:
         """The rows of a query one after another, for what is too much to hold at once; hold a snapshot meanwhile."""
         with unreadable(self.folder):
@@ -173,24 +177,36 @@ class Store:
         for (article_id,) in self.query("SELECT id FROM articles ORDER BY row"):
             yield str(article_id)
 
-    def items(self, row: int, k: int, profile: Profile) -> tuple[Related, ...]:
-        """The first k of a stored list."""
+    def listed(self, article_id: str, k: int, profile: Profile) -> RelatedList | None:
+        """The first k of a stored list, and the thread of its article; None where there is no such article.
+
+        One statement, which sees one moment by itself.
+        """
         place = "similar" if profile == "similar" else "sidebar"
         rows = self.query(
-            f"SELECT a.id, a.title, a.url, a.published, l.score, l.relation, t.id, l.reasons FROM links l"
-            f" JOIN articles a ON a.row = l.other LEFT JOIN threads t ON t.number = a.thread"
-            f" WHERE l.row = ? AND l.{place} IS NOT NULL ORDER BY l.{place} LIMIT ?",
-            row,
+            f"SELECT own.id, own.label, s.position, own.size, a.id, a.title, a.url, a.published, l.score, l.relation, t.id,"
+            f" l.reasons FROM articles s LEFT JOIN threads own ON own.number = s.thread"
+            f" LEFT JOIN links l ON l.row = s.row AND l.{place} < ?"
+            f" LEFT JOIN articles a ON a.row = l.other LEFT JOIN threads t ON t.number = a.thread"
+            f" WHERE s.id = ? ORDER BY l.{place}",
             k,
+            article_id,
         )
-        self._require_texts(chain.from_iterable((*r[:4], r[6]) for r in rows))
-        return tuple(
+        self._require_texts(chain.from_iterable((*r[:2], *r[4:8], r[10]) for r in rows))
+        if not rows:
+            return None
+        thread_id, label, position, size = rows[0][:4]
+        thread = None if thread_id is None else ThreadPlace(id=thread_id, label=label, position=position, size=size)
+        found = [row[4:] for row in rows if row[4] is not None]
+        every_reason = json.loads(f"[{','.join(row[7] or '[]' for row in found)}]")  # one by one they take three times as long
+        items = tuple(
             Related(
                 id=r[0], title=r[1], url=r[2], published=r[3], score=round(r[4], 4), relation=RELATIONS[r[5]],
-                thread_id=r[6], reasons=tuple(json.loads(r[7] or "[]")),
+                thread_id=r[6], reasons=tuple(reasons),
             )
-            for r in rows
+            for r, reasons in zip(found, every_reason, strict=True)
         )  # fmt: skip
+        return RelatedList(id=article_id, thread=thread, items=items)
 
     def shown(self, row: int, *, score: float = 1.0, relation: Relation = "duplicate", reasons: tuple[str, ...] = ()) -> Related:
         """What a list shows of one article."""

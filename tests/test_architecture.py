@@ -16,7 +16,7 @@ ROOT = Path(recommender.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 STEPS = (
     *("articles", "formats", "reading", "content", "terms", "counting", "embedding", "transformer", "index"),
-    *("candidates", "evidence", "scoring", "linking", "rules", "overruling", "history", "wording", "ranking"),
+    *("candidates", "products", "evidence", "scoring", "linking", "rules", "overruling", "history", "wording", "ranking"),
 )
 PIPELINE = [f"pipeline/{step}.py" for step in STEPS]
 

@@ -671,8 +671,11 @@ def test_a_reader_that_goes_away_is_no_error(newsroom_index: Path) -> None:
         assert process.wait(30) == 141
 
 
-def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
-    """An interrupted build says so in one line and leaves no index."""
+@pytest.mark.parametrize(
+    ("sent", "said", "code"), [(signal.SIGINT, b"interrupted\n", 130), (signal.SIGTERM, b"terminated\n", 143)]
+)
+def test_a_build_that_is_stopped_is_one_line(sent: signal.Signals, said: bytes, code: int, tmp_path: Path) -> None:
+    """A build that Ctrl-C or TERM ends says so, ends with the code of the signal, and leaves no index and no file of a store."""
     command = [*PROGRAM, "build", "-", "--index", str(tmp_path / "new")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
@@ -680,9 +683,10 @@ def test_ctrl_c_is_one_line_and_130(tmp_path: Path) -> None:
         process.stdin.write(rows("a").encode())
         process.stdin.flush()
         _wait_for(lambda: any((tmp_path / "new").glob("store-*")))
-        process.send_signal(signal.SIGINT)
-        assert process.stderr.read() == b"interrupted\n"
-        assert process.wait(30) == 130
+        process.send_signal(sent)
+        assert process.stderr.read() == said
+        assert process.wait(30) == code
+    assert not list((tmp_path / "new").glob("store-*"))
     assert run("info", "--index", tmp_path / "new").code == 4
 
 

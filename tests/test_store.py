@@ -316,11 +316,11 @@ def test_latest_is_the_last_of_a_section(built: Path) -> None:
 def test_one_store_may_be_shared_between_threads(built: Path) -> None:
     """Forty readers at once get what one reader gets."""
     store = Store.open(built)
-    rows = [store.row_of(article.id) or 0 for article in ARTICLES]
-    alone = [store.items(row, 5, "similar") for row in rows]
-    assert any(alone)
+    ids = [article.id for article in ARTICLES]
+    alone = [store.listed(article_id, 5, "similar") for article_id in ids]
+    assert any(found and found.items for found in alone)
     with ThreadPoolExecutor(8) as pool:
-        crowd = list(pool.map(lambda row: store.items(row, 5, "similar"), rows * 40))
+        crowd = list(pool.map(lambda article_id: store.listed(article_id, 5, "similar"), ids * 40))
     assert crowd == alone * 40
     store.close()
 

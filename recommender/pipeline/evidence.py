@@ -10,11 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.pipeline.products import BLOCK, pairing, products
 from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
-
-BLOCK = 8_000
-"""Pairs whose rows are laid beside each other at once; of 100,000, which no cache holds, each takes nearly twice as long."""
-
 
 DAYS_TO_FADE = 4.0
 """Days after which the odds that two articles are of one story are down to 1/e of those on the same day. Of 3, 7
@@ -82,6 +79,10 @@ def background_of(vectors: NDArray[np.float32], days: NDArray[np.float64]) -> Ba
     return Background(cosine=cosine, fade=usual_fade)
 
 
+PARTS = ("text", "lead", "title", "names", "numbers")
+"""The fields of Views that are by term."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Views:
     """What is compared of some articles; row i of every field is the same article."""
@@ -117,8 +118,19 @@ class Views:
 
     def narrowed(self, n_terms: int) -> Views:
         """The same over the first `n_terms` terms; what is cut off still counts in the lengths."""
-        kept = {name: getattr(self, name)[:, :n_terms] for name in ("text", "lead", "title", "names", "numbers")}
+        kept = {name: getattr(self, name)[:, :n_terms] for name in PARTS}
         return replace(self, **kept)
+
+    def over(self, terms: NDArray[np.integer]) -> Views:
+        """The same over these terms alone, (m,), which are numbered as they come: all that the articles hold must be there."""
+        number = np.empty(self.text.shape[1], np.int32)
+        number[terms] = np.arange(len(terms), dtype=np.int32)
+
+        def renumbered(part: sparse.csr_matrix) -> sparse.csr_matrix:
+            return sparse.csr_matrix((part.data, number[part.indices], part.indptr), shape=(part.shape[0], len(terms)))
+
+        kept = {name: renumbered(getattr(self, name)) for name in PARTS}
+        return replace(self, **kept, crowding=self.crowding[terms])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -265,7 +277,10 @@ def views_of(
         return unit_rows(weighed(part, idf_of(vocabulary.document_frequency[part.indices], n_articles)))
 
     text = view(counts.text)
-    known = np.pad(crowding, (0, len(vocabulary) - len(crowding)), constant_values=LEAST_CROWDING)
+    known = np.full(text.nnz, LEAST_CROWDING, np.float32)  # of a million terms most stand in none of a few articles
+    of_archive = text.indices < len(crowding)
+    known[of_archive] = crowding[text.indices[of_archive]]
+    rows = np.repeat(np.arange(len(counts)), np.diff(text.indptr))
     return Views(
         text=text,
         lead=view(counts.lead),
@@ -275,7 +290,7 @@ def views_of(
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
-        burst=np.sqrt(text.power(2) @ known**2).astype(np.float32),
+        burst=np.sqrt(np.bincount(rows, (text.data * known) ** 2, minlength=len(counts))).astype(np.float32),
         crowding=crowding,
     )
 
@@ -289,14 +304,16 @@ def evidence_of(
         part = slice(start, start + BLOCK)
         cosine[part] = np.einsum("ij,ij->i", left.vectors[left_rows[part]], right.vectors[right_rows[part]])
 
+    pairs = pairing(left_rows, right_rows)
+
     def sparse_cosine(name: str, *, needed: bool = False) -> NDArray[np.float32]:
         one, two = getattr(left, name), getattr(right, name)
-        cosines = _row_products(one, left_rows, two, right_rows)[0]
+        cosines = products(one, two, pairs)[0]
         if needed:
             cosines[(np.diff(one.indptr)[left_rows] == 0) | (np.diff(two.indptr)[right_rows] == 0)] = np.nan
         return cosines
 
-    text, crowded, twice_crowded = _row_products(left.text, left_rows, right.text, right_rows, (left.crowding, left.crowding**2))
+    text, crowded, twice_crowded = products(left.text, right.text, pairs, (left.crowding, left.crowding**2))
     lengths = left.burst[left_rows] * right.burst[right_rows]
     names, numbers = sparse_cosine("names", needed=True), sparse_cosine("numbers", needed=True)
     fewer = np.minimum(np.diff(left.names.indptr)[left_rows], np.diff(right.names.indptr)[right_rows])
@@ -343,21 +360,3 @@ def _only(counts: sparse.csr_matrix, kept: NDArray[np.bool_]) -> sparse.csr_matr
     """Some of the counts that are stored, (counts.nnz,), in a matrix of the same shape."""
     ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
     return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends), shape=counts.shape)
-
-
-def _row_products(
-    one: sparse.csr_matrix,
-    one_rows: NDArray[np.int64],
-    two: sparse.csr_matrix,
-    two_rows: NDArray[np.int64],
-    weights: tuple[NDArray[np.float32], ...] = (),
-) -> list[NDArray[np.float32]]:
-    """The inner products of pairs of unit rows in [0, 1], then the same with every term weighted, for each of the weights."""
-    products = np.empty((1 + len(weights), len(one_rows)), np.float32)
-    for start in range(0, len(one_rows), BLOCK):
-        part = slice(start, start + BLOCK)
-        shared = one[one_rows[part]].multiply(two[two_rows[part]]).tocsr()
-        products[0, part] = np.asarray(shared.sum(axis=1)).ravel()
-        for number, weight in enumerate(weights, 1):
-            products[number, part] = shared @ weight
-    return list(np.clip(products, 0, 1))

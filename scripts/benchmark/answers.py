@@ -24,37 +24,42 @@ def warm(shop: Workshop) -> list[Measure]:
     count = shop.largest
     found = shop.once(ask, str(shop.built(count).index), shop.size.questions)
     what = f"`related(id)` in process, warm, {count:,} articles"
+    against = "`SELECT title ... WHERE id = ?` in the same file"
+    select, slow = found["select"][0], max(found[name][1] for name in ("first", "again"))
     return [
         Measure(
-            row="related-warm", what=f"{what}: p50", against="`SELECT title ... WHERE id = ?` in the same file", unit="ms",
-            ours=found["ours"][0], reference=found["select"][0], goal=Goal(bound=2.0),
+            row="related-warm", what=f"{what}, asked for before: p50", against=against, unit="ms", ours=found["again"][0],
+            reference=select, goal=Goal(bound=2.0),
+            note=f"of one never asked for {found['first'][0]:.3f} ms: titles, threads and reasons of five articles",
         ),
         Measure(
-            row="related-warm", what=f"{what}: p99", unit="ms", ours=found["ours"][1], goal=Goal(bound=1.0),
+            row="related-warm", what=f"{what}, either: p99", unit="ms", ours=slow, goal=Goal(bound=1.0),
             note=f"p99 of the SELECT {found['select'][1]:.3f} ms",
         ),
     ]  # fmt: skip
 
 
 def ask(index: str, questions: int) -> dict[str, Any]:
-    """In a child: p50 and p99 in milliseconds of lists and of a bare SELECT, in turn, of articles drawn at random."""
+    """In a child: p50 and p99 in milliseconds of lists of articles drawn at random, of the same again, and of a bare SELECT."""
     engine = Recommender.open(index)
     (file,) = Path(index).glob("store-*.sqlite")
     with contextlib.closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True, isolation_level=None)) as db:
         db.execute("PRAGMA mmap_size = 268435456")
         ids = [article for (article,) in db.execute("SELECT id FROM articles ORDER BY row")]
-        chosen = random.Random(2).choices(ids, k=questions)
-        ours, select = [], []
-        for number, article in enumerate([*chosen[:100], *chosen]):  # the first hundred are not counted
-            start = time.perf_counter()
+        chosen = random.Random(2).sample(ids, min(len(ids), questions + 100))
+        for article in chosen[questions:]:  # so that nothing is done for the first time
             engine.related(article)
-            middle = time.perf_counter()
             db.execute("SELECT title FROM articles WHERE id = ?", (article,)).fetchone()
-            end = time.perf_counter()
-            if number >= 100:
-                ours.append(1000 * (middle - start))
-                select.append(1000 * (end - middle))
-    return {name: [percentile(found, 0.5), percentile(found, 0.99)] for name, found in (("ours", ours), ("select", select))}
+        times: dict[str, list[float]] = {"first": [], "again": [], "select": []}
+        for name in ("first", "again"):
+            for article in chosen[:questions]:
+                start = time.perf_counter()
+                engine.related(article)
+                middle = time.perf_counter()
+                db.execute("SELECT title FROM articles WHERE id = ?", (article,)).fetchone()
+                times["select"].append(1000 * (time.perf_counter() - middle))
+                times[name].append(1000 * (middle - start))
+    return {name: [percentile(found, 0.5), percentile(found, 0.99)] for name, found in times.items()}
 
 
 def cold(shop: Workshop) -> list[Measure]:

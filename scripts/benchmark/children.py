@@ -25,9 +25,10 @@ class NotMeasuredError(Exception):
 
 
 def environment() -> dict[str, str]:
-    """That of a child: this checkout first, the network not asked."""
+    """That of a child: this checkout first, the network not asked, modules compiled once, as pip does for what it installs."""
     paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true"}
+    given = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return given | {"PYTHONPATH": os.pathsep.join(paths), "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "true"}
 
 
 def in_child(function: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def _answers(shop: Workshop, wanted: Collection[str]) -> dict[str, Points]:
     counts, series = shop.size.growth, {}
     if "related-warm" in wanted:
         asked = {count: shop.once(answers.ask, str(shop.built(count).index), shop.size.questions) for count in counts}
-        series["related(id), warm"] = [(count, found["ours"][0]) for count, found in asked.items()]
+        series["related(id), never asked for"] = [(count, found["first"][0]) for count, found in asked.items()]
+        series["related(id), asked for before"] = [(count, found["again"][0]) for count, found in asked.items()]
         series["a bare SELECT"] = [(count, found["select"][0]) for count, found in asked.items()]
     if "draft" in wanted:
         asked = {
