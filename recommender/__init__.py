@@ -44,42 +44,45 @@ The way of the data, which is the way of the imports:
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
-    parallel.py                 pieces of work, one after another, on all cores
     growing.py                  arrays that grow at their end
-    links.py                    links between articles as arrays
-    graph.py                    all links of an archive, and who is in a thread with whom
-    archive.py                  all articles of an index in memory
-    loading.py                  a store -> its archive
-    memory.py                   both, kept between one question or write and the next
-    rulebook.py                 the rules that an index keeps
-    rejoining.py                the threads around what has come, changed or gone
-    stories.py, sidebars.py     threads and lists into the store
-    records.py                  rows of the store: articles, terms, vectors, links
-    following.py                what follows from a change: threads, lists, the saved neighbour search
-    claiming.py                 a folder for one process at a time
-    writer.py                   who may write, and in what transaction
-    spool.py                    the texts of an archive in a nameless file, while it is built
-    building.py                 build, rebuild: all articles down the pipeline, into a new store
-    writing.py                  add, remove, reweigh, overrule: what came, changed or went
-    damage.py                   errors of SQLite -> what is wrong with an index
-    schema.py                   the tables of a store
-    folder.py                   the index folder: which store counts, and how another takes its place
-    store.py                    the one durable truth: an SQLite file
-    integrity.py                everything in an index compared with everything else in it
-    compaction.py               an index made anew of its own rows, without a trace of what was removed
-    backups.py                  an index in one checked file, and back
-    repairing.py                what can be saved of a damaged index
+    parallel.py                 pieces of work, one after another, on all cores
+    progress.py                 the progress of long work on a terminal
+    storage/schema.py           the tables of a store
+    storage/damage.py           errors of SQLite -> what is wrong with an index
+    storage/folder.py           the index folder: which store counts, and how another takes its place
+    storage/claiming.py         a folder for one process at a time
+    storage/store.py            the one durable truth: an SQLite file
+    archives/links.py           links between articles as arrays
+    archives/graph.py           all links of an archive, and who is in a thread with whom
+    archives/archive.py         all articles of an index in memory
+    archives/spool.py           the texts of an archive in a nameless file, while it is built
+    archives/loading.py         a store -> its archive, its graph
+    archives/memory.py          both, kept between one question or write and the next
+    archives/rulebook.py        the rules that an index keeps
+    archives/rejoining.py       the threads around what has come, changed or gone
+    writing/writer.py           who may write, and in what transaction
+    writing/records.py          rows of the store: articles, terms, vectors, links
+    writing/stories.py          threads into the store
+    writing/sidebars.py         lists into the store
+    writing/following.py        what follows from a change: threads, lists, the saved neighbour search
+    writing/building.py         build, rebuild: all articles down the pipeline, into a new store
+    writing/updating.py         add, remove, reweigh, overrule: what came, changed or went
+    upkeep/integrity.py         everything in an index compared with everything else in it
+    upkeep/compaction.py        an index made anew of its own rows, without a trace of what was removed
+    upkeep/backups.py           an index in one checked file, and back
+    upkeep/repairing.py         what can be saved of a damaged index
+    upkeep/comparing.py         two indexes of the same articles -> how far they agree
+    judging/gold.py             a truth of the site's own: story labels or judged pairs
+    judging/baselines.py        the latest, TF-IDF and chance, over the same articles
+    judging/measuring.py        an index and a truth -> measures, beside the baselines
+    judging/learning.py         a truth -> pairs to learn from -> the weights that fit them
+    judging/tuning.py           a truth -> weights of the site's own, and what they gain
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
-    gold.py                     a truth of the site's own: story labels or judged pairs
-    baselines.py                the latest, TF-IDF and chance, over the same articles
-    judging.py                  an index and a truth -> measures, beside the baselines
-    learning.py                 a truth -> pairs to learn from -> the weights that fit them
-    tuning.py                   a truth -> weights of the site's own, and what they gain
     engine.py                   Recommender
     syncing.py                  an index brought up to date with a source on the web
-    comparing.py                two indexes of the same articles -> how far they agree
     demo.py                     the sample newsroom, before and after
     drawing.py                  answers, reports -> text for a terminal
+    shell.py                    streams, exit codes and words of a command
     web/fragments.py            lists, threads -> HTML and feeds
     web/answering.py            a path and its query -> the bytes of an answer, kept while the index is the same
     web/contract.py             what the server can be asked, as OpenAPI
@@ -91,8 +94,6 @@ The way of the data, which is the way of the imports:
     web/sessions.py             who is logged in to the desk, and who guesses
     web/guard.py                who may ask the desk for what: names, origins, tokens
     web/desk.py                 the editor's pages and forms
-    progress.py                 the progress of long work on a terminal
-    shell.py                    streams, exit codes and words of a command
     commands/writing.py         build, add, remove
     commands/sync.py            sync
     commands/reading.py         related, threads, thread, changes, explain

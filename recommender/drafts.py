@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.answers import Explanation, Profile, Related, Relation
-from recommender.archive import Archive, days_of, wording_of
-from recommender.links import Links, linked
+from recommender.archives.archive import Archive, days_of, wording_of
+from recommender.archives.links import Links, linked
+from recommender.archives.rulebook import ruling_in
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
@@ -19,8 +20,7 @@ from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT, Candidates, is_duplicate, sidebar, similar
 from recommender.pipeline.scoring import score
 from recommender.pipeline.wording import reasons_of
-from recommender.rulebook import ruling_in
-from recommender.store import Store
+from recommender.storage.store import Store
 
 
 def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: Profile) -> list[Related]:

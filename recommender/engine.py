@@ -13,20 +13,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from recommender.answers import Explanation, Profile, Related, RelatedList, StoryThread, ThreadChange
-from recommender.damage import unreadable
 from recommender.errors import UnknownArticleError, UnknownThreadError
-from recommender.folder import MANIFEST
 from recommender.reports import Comparison, Evaluation, Finding, Repaired, Tuning
-from recommender.store import Store
+from recommender.storage.damage import unreadable
+from recommender.storage.folder import MANIFEST
+from recommender.storage.store import Store
 
 if TYPE_CHECKING:
-    from recommender.archive import Archive
-    from recommender.gold import Gold
-    from recommender.memory import Memory
+    from recommender.archives.archive import Archive
+    from recommender.archives.memory import Memory
+    from recommender.archives.rulebook import KeptRule
+    from recommender.judging.gold import Gold
     from recommender.pipeline.articles import Article
     from recommender.pipeline.rules import Rule
-    from recommender.rulebook import KeptRule
-    from recommender.writer import WriteOptions, Written
+    from recommender.writing.writer import WriteOptions, Written
 
 
 class Recommender:
@@ -75,8 +75,8 @@ class Recommender:
         counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their total (0
         where it is not known).
         """
-        from recommender import building, writer
-        from recommender.tuning import read_weights
+        from recommender.judging.tuning import read_weights
+        from recommender.writing import building, writer
 
         known = None if weights is None else read_weights(weights)
         options = writer.WriteOptions(device=device, notice=notice, stage=progress)
@@ -91,15 +91,15 @@ class Recommender:
         progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     ) -> Written:
         """Add articles in one transaction; a known id with other text or fields is updated, else it costs a comparison."""
-        from recommender import writing
+        from recommender.writing import updating
 
-        return writing.add(articles, self._folder, self._options(notice=notice, stage=progress))
+        return updating.add(articles, self._folder, self._options(notice=notice, stage=progress))
 
     def remove(self, ids: Iterable[str]) -> Written:
         """Forget articles everywhere, all or none; UnknownArticleError where one is not there."""
-        from recommender import writing
+        from recommender.writing import updating
 
-        return writing.remove(ids, self._folder, self._options())
+        return updating.remove(ids, self._folder, self._options())
 
     def related_ids(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> list[str]:
         """The ids of the related articles, best first; fewer than k, or none, where nothing more is related."""
@@ -187,14 +187,14 @@ class Recommender:
         Thread ids, weights and sections that do not age come along. `to` is another folder that gets the new index, while
         this one stays as it is.
         """
-        from recommender import building
+        from recommender.writing import building
 
         options = self._options(notice=notice, stage=progress)
         building.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
 
     def compare(self, other: Recommender) -> Comparison:
         """How far this index and another agree on the articles that both hold."""
-        from recommender.comparing import compare
+        from recommender.upkeep.comparing import compare
 
         with self._reading() as one, other._reading() as two:
             return compare(one, two)
@@ -241,8 +241,8 @@ class Recommender:
 
         `gold` is a CSV or JSON Lines file of story labels (`id`, `story`, `topic`) or of judged pairs (`one`, `other`, `grade`).
         """
-        from recommender.gold import read_gold
-        from recommender.judging import evaluate
+        from recommender.judging.gold import read_gold
+        from recommender.judging.measuring import evaluate
 
         if resamples < 1:
             raise ValueError(f"resamples must be 1 or more, not {resamples}")
@@ -270,9 +270,10 @@ class Recommender:
         `apply` gives them to the index, in one transaction, where they are better than the shipped ones; else it is left as
         it is. `output` is a file that gets them for `build`. RecommenderError where there is too little to learn from.
         """
-        from recommender import tuning, writing
-        from recommender.gold import read_gold
+        from recommender.judging import tuning
+        from recommender.judging.gold import read_gold
         from recommender.pipeline.scoring import Weights
+        from recommender.writing import updating
 
         source = os.fspath(gold)
         truth = read_gold(source, format=format)
@@ -285,13 +286,13 @@ class Recommender:
             tuning.write_weights(output, found)
         if apply and found.better:
             options = self._options(notice=notice, stage=progress)
-            writing.reweigh(Weights.from_json(found.weights), self._folder, options)
+            updating.reweigh(Weights.from_json(found.weights), self._folder, options)
             found = replace(found, applied=True)
         return found
 
     def rules(self) -> list[KeptRule]:
         """What editors have decided, in the order they did."""
-        from recommender.rulebook import kept_rules
+        from recommender.archives.rulebook import kept_rules
 
         with self._reading() as store:
             return kept_rules(store)
@@ -301,18 +302,20 @@ class Recommender:
 
         An article that is not in the index is no error: the rule waits for it, and `missing` says so.
         """
-        from recommender import rulebook, writing
+        from recommender.archives import rulebook
         from recommender.pipeline.rules import parse_rule
+        from recommender.writing import updating
 
         made = parse_rule(rule) if isinstance(rule, str) else rule
-        writing.overrule(lambda store: rulebook.enter(store, [made]), self._folder, self._options())
+        updating.overrule(lambda store: rulebook.enter(store, [made]), self._folder, self._options())
         return next(kept for kept in self.rules() if kept.rule == made)
 
     def drop_rule(self, number: int) -> None:
         """Forget a rule by its number and undo what it did; UnknownRuleError where there is none."""
-        from recommender import rulebook, writing
+        from recommender.archives import rulebook
+        from recommender.writing import updating
 
-        writing.overrule(lambda store: rulebook.drop(store, number), self._folder, self._options())
+        updating.overrule(lambda store: rulebook.drop(store, number), self._folder, self._options())
 
     def export_rules(self) -> str:
         """The rules as the text of a file, comments included."""
@@ -325,10 +328,11 @@ class Recommender:
 
         InvalidRulesError names every line of `source` that is no rule, or contradicts another.
         """
-        from recommender import rulebook, writing
+        from recommender.archives import rulebook
+        from recommender.writing import updating
 
         options = self._options()
-        writing.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._folder, options)
+        updating.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._folder, options)
         return self.rules()
 
     def info(self) -> dict[str, Any]:
@@ -338,20 +342,20 @@ class Recommender:
 
     def check(self) -> list[Finding]:
         """What does not fit together in this index, a kind at a time; empty where it is sound."""
-        from recommender.integrity import check
+        from recommender.upkeep.integrity import check
 
         with contextlib.closing(Store.open(self._folder)) as store:
             return check(store)
 
     def compact(self) -> tuple[int, int]:
         """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after)."""
-        from recommender import compaction
+        from recommender.upkeep import compaction
 
         return compaction.compact(self._folder, self._options())
 
     def backup(self, file: str | os.PathLike[str]) -> int:
         """Write the index as of this moment to one file, whoever reads or writes meanwhile; its size in bytes."""
-        from recommender import backups
+        from recommender.upkeep import backups
 
         return backups.backup(self._folder, Path(file))
 
@@ -360,7 +364,8 @@ class Recommender:
         cls, file: str | os.PathLike[str], index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None
     ) -> Recommender:
         """The index that a backup holds, in place of one that is there; BackupError, and no change, where it is not whole."""
-        from recommender import backups, writer
+        from recommender.upkeep import backups
+        from recommender.writing import writer
 
         backups.restore(Path(file), Path(index), writer.WriteOptions(device=device))
         return cls.open(index, device=device)
@@ -375,7 +380,8 @@ class Recommender:
         progress: Callable[[str, int, int], None] = lambda stage, done, total: None,
     ) -> Repaired:
         """Make a new index of what can be read of a damaged one, which is kept aside; a sound one is left as it is."""
-        from recommender import repairing, writer
+        from recommender.upkeep import repairing
+        from recommender.writing import writer
 
         return repairing.repair(Path(index), writer.WriteOptions(device=device, notice=notice, stage=progress))
 
@@ -447,19 +453,19 @@ class Recommender:
     def _memory(self) -> Memory:
         """What is kept in memory of the index."""
         if self._kept is None:
-            from recommender.memory import Memory
+            from recommender.archives.memory import Memory
 
             self._kept = Memory()
         return self._kept
 
     def _loaded(self, store: Store) -> Archive:
         """The archive as of the store's snapshot, for work that is too long to hold up others."""
-        from recommender.loading import load
+        from recommender.archives.loading import load
 
         return load(store, device=self._device)
 
     def _options(self, **others: Any) -> WriteOptions:
-        from recommender import writer
+        from recommender.writing import writer
 
         return writer.WriteOptions(device=self._device, memory=self._memory(), **others)
 

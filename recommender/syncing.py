@@ -16,13 +16,13 @@ from pathlib import Path
 
 from recommender.engine import Recommender
 from recommender.errors import TooManyRemovalsError, UnreadableSourceError
-from recommender.folder import MANIFEST, read_manifest
 from recommender.pipeline.articles import Article
 from recommender.sources.addresses import plain_address
 from recommender.sources.changes import Inquiry, changes_at
 from recommender.sources.http import Client, Manners
 from recommender.sources.known import State, sole_sync
-from recommender.store import Store
+from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.store import Store
 
 LARGEST_SHARE_GONE = 1 / 3
 """Of an index that is removed without --allow-removals."""

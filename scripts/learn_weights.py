@@ -22,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from recommender.archive import Archive, days_of
+from recommender.archives.archive import Archive, days_of
 from recommender.evaluation import bcubed, ndcg_at_k
 from recommender.pipeline.articles import article_from_row
 from recommender.pipeline.candidates import Pairs

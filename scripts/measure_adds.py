@@ -15,7 +15,8 @@ import time
 from pathlib import Path
 from statistics import median
 
-from recommender import Article, Recommender, writing
+from recommender import Article, Recommender
+from recommender.writing import updating
 from scripts.measure_stream import articles_in
 from scripts.varied import varied
 
@@ -35,7 +36,7 @@ def main() -> None:
     parser.add_argument("--ones", type=int, default=100)
     parser.add_argument("--batch", type=int, default=1000)
     arguments = parser.parse_args()
-    writing.OUTGROWN_AT_MOST = 0  # a new fit is a build
+    updating.OUTGROWN_AT_MOST = 0  # a new fit is a build
     given = articles_in(arguments.articles)[0]
     print("| articles | build, s | first add, s | one: median, ms | p90, ms | of a batch: each, ms |\n|---|---|---|---|---|---|")
     for size in map(int, arguments.sizes.split(",")):

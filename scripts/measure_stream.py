@@ -16,9 +16,10 @@ from collections import defaultdict
 from pathlib import Path
 from statistics import fmean
 
-from recommender import Article, Recommender, writing
+from recommender import Article, Recommender
 from recommender.evaluation import bcubed, ndcg_at_k
 from recommender.pipeline.articles import article_from_row
+from recommender.writing import updating
 
 
 def articles_in(path: Path) -> tuple[list[Article], dict[str, str]]:
@@ -56,7 +57,7 @@ def main() -> None:
     parser.add_argument("--no-refit", action="store_true")
     arguments = parser.parse_args()
     if arguments.no_refit:
-        writing.OUTGROWN_AT_MOST = 0
+        updating.OUTGROWN_AT_MOST = 0
     articles, gold = articles_in(arguments.articles)
     articles = articles[: arguments.most]
     with tempfile.TemporaryDirectory() as folder:

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.learning import STRENGTH, Judged, Sample, fit, sample_of
+from recommender.judging.learning import STRENGTH, Judged, Sample, fit, sample_of
+from recommender.judging.tuning import losses
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.scoring import features, probability, shipped_weights
-from recommender.tuning import losses
 from scripts.learn_weights import SETS, LabelledSet, load_set
 
 LABELLED = (60, 120, 250, 600)

@@ -23,14 +23,14 @@ PIPELINE = [f"pipeline/{step}.py" for step in STEPS]
 DOORS = {
     "faiss": {"pipeline/index.py"},
     "sklearn": {"pipeline/embedding.py"},
-    "scipy.optimize": {"learning.py"},
+    "scipy.optimize": {"judging/learning.py"},
     "sentence_transformers": {"pipeline/transformer.py"},
     "torch": {"pipeline/transformer.py"},
     "transformers": {"pipeline/transformer.py"},
     "huggingface_hub": {"pipeline/transformer.py"},
     "selectolax": {"pipeline/content.py"},
     "pyarrow": {"pipeline/formats.py"},
-    "filelock": {"claiming.py", "web/tree.py"},
+    "filelock": {"storage/claiming.py", "web/tree.py"},
     "defusedxml": {"sources/wxr.py", "sources/sitemaps.py"},
     "feedparser": {"sources/feeds.py"},
     "trafilatura": {"sources/pagetext.py"},
@@ -39,7 +39,7 @@ DOORS = {
     "httpcore2": {"sources/http.py", "sources/connections.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
-    "sqlite3": {"store.py", "damage.py", "writer.py", "records.py"},
+    "sqlite3": {"storage/store.py", "storage/damage.py", "writing/writer.py", "writing/records.py"},
     "starlette": {"web/desk.py", "web/guard.py"},
     "jinja2": {"web/desk.py"},
     "uvicorn": {"web/server.py", "web/connections.py", "commands/desk.py"},
@@ -84,7 +84,7 @@ def nodes(module: str, *, typing: bool = False) -> Iterator[ast.AST]:
 
 
 def imports(module: str, *, typing: bool = False) -> set[str]:
-    """The full names of what a module imports, anywhere in it: `recommender.store.Store`, `numpy`."""
+    """The full names of what a module imports, anywhere in it: `recommender.storage.store.Store`, `numpy`."""
     package = ["recommender", *module.split("/")[:-1]]
     found = set()
     for node in nodes(module, typing=typing):
@@ -142,6 +142,17 @@ def test_what_stands_at_the_bottom_imports_nothing_of_ours(module: str) -> None:
     assert ours(module) == set()
 
 
+PACKAGES = ["pipeline", "storage", "archives", "writing", "upkeep"]
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module.split("/")[0] in PACKAGES])
+def test_a_package_imports_only_packages_before_it(module: str) -> None:
+    """From articles to what is written of them there is one way; nothing of it knows of the web, of commands or of judging."""
+    package = module.split("/")[0]
+    allowed = {*BOTTOM, "__init__.py", *(f"{name}/" for name in PACKAGES[: PACKAGES.index(package) + 1])}
+    assert {needed.split("/")[0] + "/" if "/" in needed else needed for needed in ours(module)} <= allowed
+
+
 def test_no_two_modules_import_each_other() -> None:
     """The imports of the package make no circle; the front door, which imports by name, is left out."""
     left = {module: ours(module) - {module, "__init__.py"} for module in MODULES if module != "__init__.py"}
@@ -161,7 +172,7 @@ def test_a_heavy_library_has_one_door(library: str) -> None:
 
 def test_only_the_store_opens_a_database() -> None:
     """Where and how the file is opened is known in one place."""
-    assert [module for module in MODULES if "sqlite3.connect" in names_used(module)] == ["store.py"]
+    assert [module for module in MODULES if "sqlite3.connect" in names_used(module)] == ["storage/store.py"]
 
 
 @pytest.mark.parametrize("module", MODULES)

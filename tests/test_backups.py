@@ -16,14 +16,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from recommender import Recommender, backups
+from recommender import Recommender
 from recommender.cli import app
-from recommender.damage import damaged
 from recommender.errors import BackupError, IndexUnusableError, WriteFailedError
-from recommender.folder import CACHE, read_manifest
 from recommender.pipeline.index import VectorIndex
-from recommender.store import PAGE
-from recommender.writer import WriteOptions, sole_writer
+from recommender.storage.damage import damaged
+from recommender.storage.folder import CACHE, read_manifest
+from recommender.storage.store import PAGE
+from recommender.upkeep import backups
+from recommender.writing.writer import WriteOptions, sole_writer
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(4, 3, 3)

@@ -14,10 +14,10 @@ from typer.testing import CliRunner
 
 from recommender import Article, Recommender
 from recommender.cli import app
-from recommender.folder import read_manifest
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.rules import Rule
-from recommender.store import Store
+from recommender.storage.folder import read_manifest
+from recommender.storage.store import Store
 from tests.archives import FIRST_DAY, newspaper, report
 
 ARTICLES = newspaper(8, 5)

@@ -17,9 +17,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Article, Recommender, archive, read_articles
+from recommender import Article, Recommender, read_articles
+from recommender.archives import archive
 from recommender.pipeline.evidence import Evidence, evidence_of
-from recommender.store import Store
+from recommender.storage.store import Store
 from tests.conftest import SAMPLE
 
 HERO = "putin-arrives-north-korea"
@@ -38,7 +39,7 @@ def statements(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         connection.set_trace_callback(run.append)
         return connection
 
-    monkeypatch.setattr("recommender.store.sqlite3.connect", traced)
+    monkeypatch.setattr("recommender.storage.store.sqlite3.connect", traced)
     return run
 
 

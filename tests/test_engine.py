@@ -23,10 +23,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread, building, writing
+from recommender import Article, Explanation, Recommender, RecommenderError, Related, RelatedList, StoryThread
+from recommender.archives.loading import load
 from recommender.errors import EncoderError, IndexBusyError, IndexUnusableError, UnknownArticleError, UnknownThreadError
-from recommender.folder import read_manifest
-from recommender.loading import load
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import Content
 from recommender.pipeline.embedding import HashedEncoder
@@ -34,8 +33,10 @@ from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import shipped_weights
 from recommender.pipeline.terms import TermCounts
-from recommender.store import Store
-from recommender.writer import WriteOptions
+from recommender.storage.folder import read_manifest
+from recommender.storage.store import Store
+from recommender.writing import building, updating
+from recommender.writing.writer import WriteOptions
 from tests.archives import FIRST_DAY, newspaper, planted, report
 from tests.models import WORDS, static_model, transformer_model
 
@@ -745,7 +746,7 @@ def test_the_approximate_search_serves_an_index_too(tmp_path: Path, monkeypatch:
     assert cache.read_bytes() == before
     assert "s00a9" in engine.related_ids("s00a0", 20)
     assert "s00a9" in {item.id for item in Recommender.open(index).related_to(report("draft", "story 0", 1.0), 20)}
-    monkeypatch.setattr("recommender.following.MOST_LACKING", 2)
+    monkeypatch.setattr("recommender.writing.following.MOST_LACKING", 2)
     engine.add([report("s00a1", "story 0", 1.0)])
     assert cache.read_bytes() == before
     engine.add([report("s00a8", "story 0", 1.6)])
@@ -817,8 +818,8 @@ def test_of_two_writers_the_second_is_told_who_writes(writer: subprocess.Popen[s
     """IndexBusyError names the process; readers have the old index meanwhile and the new one afterwards."""
     options = WriteOptions(wait_seconds=0.1)
     writes: list[Callable[[], object]] = [
-        lambda: writing.add([report("new", "story 0", 1.0)], index, options),
-        lambda: writing.remove(["x0"], index, options),
+        lambda: updating.add([report("new", "story 0", 1.0)], index, options),
+        lambda: updating.remove(["x0"], index, options),
         lambda: building.build(ARTICLES, index, "lsa", options),
     ]
     for write in writes:
@@ -831,7 +832,7 @@ def test_of_two_writers_the_second_is_told_who_writes(writer: subprocess.Popen[s
     writer.stdin.close()
     assert writer.wait(60) == 0
     assert len(engine) == 18
-    assert writing.remove(["s00a0"], index, options).removed == 1
+    assert updating.remove(["s00a0"], index, options).removed == 1
 
 
 @pytest.mark.slow
@@ -1140,7 +1141,7 @@ def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytes
 
     The add that has made it so says so, and none after it.
     """
-    monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 20)
+    monkeypatch.setattr(updating, "OUTGROWN_AT_MOST", 20)
     articles = newspaper(stories=8, articles=5)
     engine = Recommender.build(articles[:30], tmp_path / "index")
     assert engine.info()["rebuild"] == "not needed"

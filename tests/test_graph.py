@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recommender.graph import Graph
-from recommender.links import Links
+from recommender.archives.graph import Graph
+from recommender.archives.links import Links
+from recommender.archives.rejoining import MOST_REJOINED, rejoined
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.overruling import ruling_of
-from recommender.rejoining import MOST_REJOINED, rejoined
 
 Known = dict[tuple[int, int], tuple[float, float, bool]]
 
@@ -124,7 +124,7 @@ def test_groups_know_what_their_pairs_know(seed: int, most: int) -> None:
     graph = Graph(9, links_of(known))
     groups = np.array([rng.permutation(np.r_[np.arange(9), [-1] * 4])[:6] for _ in range(3)])
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender.graph.MOST_IN_A_TABLE", most)
+        patch.setattr("recommender.archives.graph.MOST_IN_A_TABLE", most)
         found = graph.alike(groups)
     for row, group in enumerate(groups.tolist()):
         for i, one in enumerate(group):

@@ -20,7 +20,6 @@ from sklearn.metrics import precision_score, recall_score, roc_auc_score
 from sklearn.metrics.cluster import pair_confusion_matrix
 
 from recommender import Article, Recommender
-from recommender.baselines import Labelled, average_linkage, cosines_of, latest_lists, nearness, random_lists, tfidf_lists
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import (
     bcubed,
@@ -34,8 +33,9 @@ from recommender.evaluation import (
     weighted_pairwise_f1,
     weighted_ratio,
 )
-from recommender.gold import Gold, JudgedPairs, StoryLabels, read_gold
-from recommender.judging import SYSTEMS, gain_of
+from recommender.judging.baselines import Labelled, average_linkage, cosines_of, latest_lists, nearness, random_lists, tfidf_lists
+from recommender.judging.gold import Gold, JudgedPairs, StoryLabels, read_gold
+from recommender.judging.measuring import SYSTEMS, gain_of
 from recommender.reports import Evaluation, Figure
 from tests.archives import newspaper
 
@@ -169,7 +169,7 @@ class TestBaselines:
         """By falling cosine, and the pairs at the cut or above, whatever the size of a block."""
         text = unit_rows(seed, n)
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr("recommender.baselines.BLOCK_CELLS", 3 * n)
+            patch.setattr("recommender.judging.baselines.BLOCK_CELLS", 3 * n)
             lists, alike = tfidf_lists(labelled(text, days=[0.0] * n), 4, 0.8)
         full = (text @ text.T).toarray()
         np.fill_diagonal(full, 0)

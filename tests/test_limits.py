@@ -13,15 +13,16 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
-from recommender import Article, Recommender, following
+from recommender import Article, Recommender
 from recommender.cli import app
 from recommender.errors import InvalidArticleError
 from recommender.pipeline.content import BoilerplateCounter, Content, content_of, plain_text, plain_title
 from recommender.pipeline.counting import count_terms
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.terms import Vocabulary
-from recommender.records import articles_of
-from recommender.store import Store
+from recommender.storage.store import Store
+from recommender.writing import following
+from recommender.writing.records import articles_of
 from tests.archives import FIRST_DAY, newspaper, report, word
 
 NEWSPAPER = newspaper(2, 3, 1)

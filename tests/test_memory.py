@@ -12,10 +12,12 @@ from threading import Thread
 import numpy as np
 import pytest
 
-from recommender import Article, Recommender, following, rejoining, sidebars, writing
+from recommender import Article, Recommender
+from recommender.archives import rejoining
+from recommender.archives.memory import Memory
 from recommender.errors import IndexUnusableError
-from recommender.memory import Memory
-from recommender.store import Store
+from recommender.storage.store import Store
+from recommender.writing import following, sidebars, updating
 from tests.archives import newspaper, report
 from tests.test_engine import contents_of
 
@@ -62,7 +64,7 @@ def _rule(engine: Recommender, rule: str) -> None:
 @pytest.fixture(autouse=True)
 def growing(monkeypatch: pytest.MonkeyPatch) -> None:
     """An index that is never made anew for its growth."""
-    monkeypatch.setattr(writing, "OUTGROWN", 100.0)
+    monkeypatch.setattr(updating, "OUTGROWN", 100.0)
 
 
 @pytest.mark.parametrize("seed", range(6))

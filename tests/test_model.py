@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule, run_state_machine_as_test
 
-from recommender import Article, Recommender, RecommenderError, RelatedList, writing
+from recommender import Article, Recommender, RecommenderError, RelatedList
 from recommender.answers import ThreadChange
 from recommender.errors import (
     IndexUnusableError,
@@ -30,8 +30,9 @@ from recommender.errors import (
 )
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.rules import Kind, Rule
-from recommender.records import articles_of
-from recommender.store import Store
+from recommender.storage.store import Store
+from recommender.writing import updating
+from recommender.writing.records import articles_of
 from tests.archives import report
 
 EXAMPLES = int(os.environ.get("RECOMMENDER_EXAMPLES", "0"))
@@ -148,7 +149,7 @@ class Newsroom(RuleBasedStateMachine):
         self.saved: Model | None = None
         self.held: tuple[Iterator[RelatedList], list[RelatedList]] | None = None
         self.limit = patch.object(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": 50_000})
-        self.outgrown = patch.object(writing, "OUTGROWN_AT_MOST", 0)
+        self.outgrown = patch.object(updating, "OUTGROWN_AT_MOST", 0)
         self.sync = patch.object(os, "fsync")  # no machine fails here, and a sync takes as long as a write
         self.sync.start()
         self.threads = faiss.omp_get_max_threads()
@@ -168,7 +169,7 @@ class Newsroom(RuleBasedStateMachine):
 
         Without `refit` no add makes the index anew: each is a transaction in it, as in a large one.
         """
-        self.outgrown = patch.object(writing, "OUTGROWN_AT_MOST", writing.OUTGROWN_AT_MOST if refit else 0)
+        self.outgrown = patch.object(updating, "OUTGROWN_AT_MOST", updating.OUTGROWN_AT_MOST if refit else 0)
         self.outgrown.start()
         self.limit = patch.object(VectorIndex.__init__, "__kwdefaults__", {"exact_limit": limit})
         self.limit.start()

@@ -13,10 +13,10 @@ from typer.testing import CliRunner
 from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import IndexUnusableError
-from recommender.folder import read_manifest
 from recommender.pipeline.rules import Rule
-from recommender.records import articles_of
-from recommender.store import PAGE, Store
+from recommender.storage.folder import read_manifest
+from recommender.storage.store import PAGE, Store
+from recommender.writing.records import articles_of
 from tests.archives import newspaper
 
 ARTICLES = newspaper(20, 4, 10)

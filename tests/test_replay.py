@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from recommender import Article, Recommender, RelatedList, StoryThread, writing
+from recommender import Article, Recommender, RelatedList, StoryThread
 from recommender.answers import Profile, Related, Relation, ThreadChange, ThreadPlace
 from recommender.pipeline.rules import Rule, parse_rule
+from recommender.writing import updating
 from scripts.measure_replay import replay, unlogged
 from scripts.readers import faults_among, faults_of_list, faults_of_thread, is_obeyed
 from tests.archives import report
@@ -36,7 +37,7 @@ def ten_days() -> Iterator[Article]:
 @pytest.mark.slow
 def test_ids_rules_and_answers_hold_while_ten_days_come_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """No thread id changes unlogged, no answer is inconsistent, rules are obeyed, the threads are those of a build at once."""
-    monkeypatch.setattr(writing, "OUTGROWN", 1.25)  # most adds write into the store that is there, as in a large archive
+    monkeypatch.setattr(updating, "OUTGROWN", 1.25)  # most adds write into the store that is there, as in a large archive
     found = replay(list(ten_days()), tmp_path, batch=10, first=20, readers=2)
     assert found.batches == 13
     assert found.moved > 20

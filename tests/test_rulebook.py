@@ -13,13 +13,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
-from recommender import Article, Recommender, links
+from recommender import Article, Recommender
+from recommender.archives import links
 from recommender.cli import app
 from recommender.errors import IndexUnusableError, InvalidRuleError, InvalidRulesError, UnknownRuleError
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Scores
-from recommender.schema import RELATIONS
-from recommender.store import Store
+from recommender.storage.schema import RELATIONS
+from recommender.storage.store import Store
 from tests.archives import newspaper, report
 from tests.models import static_model
 from tests.pipeline.test_rules import any_rule

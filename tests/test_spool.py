@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
 from recommender import Article
+from recommender.archives.spool import Spool, SpooledArticles, SpooledContents, SpooledTexts
 from recommender.pipeline.content import Content
-from recommender.spool import Spool, SpooledArticles, SpooledContents, SpooledTexts
 
 HELD = [("Storm", "It blew.\nIt rained."), ("", "no title \ud83c alone"), ("No text", ""), ("Überfall 北京 🌊", "line\u2028one")]
 

@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from recommender import Recommender, writing
+from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import IndexUnusableError
-from recommender.folder import MANIFEST, read_manifest
-from recommender.schema import FORMAT
-from recommender.store import PAGE, Store, replacement
+from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.schema import FORMAT
+from recommender.storage.store import PAGE, Store, replacement
+from recommender.writing import updating
 from tests.archives import newspaper, report
 
 ARTICLES = newspaper(3, 3, 2)
@@ -250,7 +251,7 @@ def stranger(index: Path, monkeypatch: pytest.MonkeyPatch) -> Recommender:
     for ending in ("-wal", "-shm"):
         file_of(index).with_name(file_of(index).name + ending).unlink(missing_ok=True)
     monkeypatch.setattr(os, "access", lambda path, mode: False)
-    monkeypatch.setattr(writing, "OUTGROWN_AT_MOST", 0)  # nothing is added by making the index anew
+    monkeypatch.setattr(updating, "OUTGROWN_AT_MOST", 0)  # nothing is added by making the index anew
     return Recommender.open(index)
 
 

@@ -20,14 +20,15 @@ from sklearn.metrics import f1_score
 from sklearn.metrics import log_loss as log_loss_of_sklearn
 from typer.testing import CliRunner
 
-from recommender import Article, Recommender, RecommenderError, writing
+from recommender import Article, Recommender, RecommenderError
 from recommender.cli import app
 from recommender.errors import IndexUnusableError, UnreadableSourceError
-from recommender.learning import Judged, Sample, fit, sample_of
+from recommender.judging.learning import Judged, Sample, fit, sample_of
+from recommender.judging.tuning import FOLDS, folds_of, held_out, losses, outcome_of, read_weights
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.scoring import NAMES, Weights, probability, shipped_weights
 from recommender.reports import HeldOut
-from recommender.tuning import FOLDS, folds_of, held_out, losses, outcome_of, read_weights
+from recommender.writing import updating
 from tests.archives import FIRST_DAY, SYLLABLES, newspaper
 
 GOLD = Path(__file__).parents[1] / "recommender" / "sample" / "gold.csv"
@@ -342,7 +343,7 @@ def test_tune_without_apply_leaves_the_index_as_it_is(index: Path, gold: Path) -
     assert {path.name: path.read_bytes() for path in index.iterdir() if path.name in files} == files
 
 
-@pytest.mark.parametrize("step", ["following.write_threads", "following.write_lists", "writing.keep_cache"])
+@pytest.mark.parametrize("step", ["following.write_threads", "following.write_lists", "updating.keep_cache"])
 def test_an_apply_that_fails_leaves_the_index_as_it_was(
     step: str, index: Path, gold: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -353,7 +354,7 @@ def test_an_apply_that_fails_leaves_the_index_as_it_was(
         raise RuntimeError("the power went")
 
     with monkeypatch.context() as broken:
-        broken.setattr(f"recommender.{step}", fail)
+        broken.setattr(f"recommender.writing.{step}", fail)
         with pytest.raises(RuntimeError, match="power"):
             Recommender.open(index).tune(gold, apply=True)
     assert contents_of(index) == before
@@ -536,7 +537,7 @@ def test_weights_that_are_no_text_or_not_there_are_refused(tmp_path: Path) -> No
 
 def test_the_shipped_file_can_be_given_as_weights(tmp_path: Path) -> None:
     """weights.json, with its provenance, is such a file; an index that is given them has the shipped weights."""
-    file = Path(writing.__file__).parent / "pipeline" / "weights.json"
+    file = Path(updating.__file__).parents[1] / "pipeline" / "weights.json"
     assert read_weights(file) == shipped_weights()
     assert Recommender.build(newspaper(1, 2), tmp_path / "index", weights=file).info()["weights"] == "shipped"
 

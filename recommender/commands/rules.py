@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from recommender import Recommender
+from recommender.archives.rulebook import KeptRule, waiting
 from recommender.drawing import clean
 from recommender.errors import UnknownThreadError
 from recommender.pipeline.rules import Rule
-from recommender.rulebook import KeptRule, waiting
 from recommender.shell import (
     DEFAULT_INDEX,
     Command,

@@ -15,10 +15,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from recommender.claiming import ClaimedError, claimed
 from recommender.errors import RecommenderError, SyncBusyError, WriteFailedError
-from recommender.folder import MANIFEST, read_manifest
-from recommender.store import Store
+from recommender.storage.claiming import ClaimedError, claimed
+from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.store import Store
 
 STATE = "sync.json"
 LOCK = "sync.lock"

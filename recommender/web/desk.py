@@ -17,6 +17,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from recommender.answers import Related, RelatedList
+from recommender.archives.rulebook import KeptRule
 from recommender.engine import Recommender
 from recommender.errors import (
     IndexBusyError,
@@ -27,7 +28,6 @@ from recommender.errors import (
     UnknownThreadError,
 )
 from recommender.pipeline.rules import Kind, Rule
-from recommender.rulebook import KeptRule
 from recommender.web.fragments import web_address
 from recommender.web.guard import Access, Guard
 from recommender.web.sessions import Sessions

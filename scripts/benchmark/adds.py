@@ -10,7 +10,8 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from recommender import Recommender, writing
+from recommender import Recommender
+from recommender.writing import updating
 from scripts.benchmark.children import in_child
 from scripts.benchmark.measures import Goal, Measure, percentile
 from scripts.benchmark.workshop import Workshop, articles_of
@@ -37,7 +38,7 @@ def add_one_by_one(index: str, file: str, count: int, replayed: int) -> dict[str
     """In a child: medians in milliseconds of adds, and of commits of the rows that the first few of them wrote."""
     from scripts.measure_adds import seconds
 
-    writing.OUTGROWN_AT_MOST = 0  # a new fit is a build
+    updating.OUTGROWN_AT_MOST = 0  # a new fit is a build
     articles = articles_of(file)
     engine = Recommender.open(index)
     (store,) = Path(index).glob("store-*.sqlite")

@@ -108,11 +108,11 @@ def draft(shop: Workshop) -> list[Measure]:
 
 def ask_for_drafts(index: str, file: str) -> dict[str, Any]:
     """In a child: the medians in milliseconds of lists of drafts and of their encoding, from text to vector, in turn."""
-    from recommender.loading import load
+    from recommender.archives.loading import load
     from recommender.pipeline.content import content_of
     from recommender.pipeline.counting import count_terms
     from recommender.pipeline.embedding import reading
-    from recommender.store import Store
+    from recommender.storage.store import Store
 
     engine, archive = Recommender.open(index), load(Store.open(index))
     drafts = articles_of(file)[:60]

@@ -89,8 +89,8 @@ def topics_of(texts: list[str], vectors: Any, least: int) -> list[int]:
 
 def vectors_of(index: str) -> Any:
     """(articles, dimensions) the vectors of an index, in the order the articles came in."""
-    from recommender.loading import load
-    from recommender.store import Store
+    from recommender.archives.loading import load
+    from recommender.storage.store import Store
 
     return load(Store.open(index)).vectors
 

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from recommender import Article, Recommender
-from recommender.records import articles_of
-from recommender.store import Store
+from recommender.storage.store import Store
+from recommender.writing.records import articles_of
 from tests.archives import report
 
 TIMES = int(os.environ.get("RECOMMENDER_FAULTS", "1"))
@@ -49,13 +49,14 @@ def report_totals(name: str, totals: Counter[str]) -> None:
 
 WRITER = """
 import json, sys, tempfile
-from recommender import Recommender, writing
+from recommender import Recommender
+from recommender.writing import updating
 from tests.faults.harness import article
 
-at_most = writing.OUTGROWN_AT_MOST
+at_most = updating.OUTGROWN_AT_MOST
 
 def apply(index, order):
-    writing.OUTGROWN_AT_MOST = at_most if order["refit"] else 0
+    updating.OUTGROWN_AT_MOST = at_most if order["refit"] else 0
     articles = [article(*one) for one in order["articles"]]
     if order["does"] == "build":
         Recommender.build(articles, index).close()

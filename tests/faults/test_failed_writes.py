@@ -15,9 +15,10 @@ from unittest.mock import patch
 
 import pytest
 
-from recommender import Recommender, writing
+from recommender import Recommender
 from recommender.errors import RecommenderError
 from recommender.pipeline.index import VectorIndex
+from recommender.writing import updating
 from tests.faults.harness import ROOT, TIMES, State, answers_of, article, report_totals, state_of
 from tests.faults.refusing import FAILURES, POSSIBLE
 
@@ -27,7 +28,7 @@ ARTICLES = [article(*one) for one in BASE.items()]
 
 def come_in(index: Path) -> None:
     """Add to a small index in the transaction of a large one: it is not made anew."""
-    with patch.object(writing, "OUTGROWN_AT_MOST", 0):
+    with patch.object(updating, "OUTGROWN_AT_MOST", 0):
         Recommender.open(index).add([article(f"s{n:02}a5", 0) for n in range(8)])
 
 
@@ -49,7 +50,7 @@ import resource, sys
 from pathlib import Path
 from recommender import Recommender, RecommenderError
 from tests.faults.test_failed_writes import WRITES
-import recommender.backups, recommender.building, recommender.compaction, recommender.writing
+import recommender.upkeep.backups, recommender.writing.building, recommender.upkeep.compaction, recommender.writing.updating
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[3]), int(sys.argv[3])))
 try:
     WRITES[sys.argv[2]](Path(sys.argv[1]))

@@ -21,7 +21,7 @@ from recommender import Recommender, RecommenderError, read_articles
 from recommender.errors import FetchError, SyncBusyError, TooManyRemovalsError, UnreadableSourceError
 from recommender.sources.http import Manners
 from recommender.sources.known import STATE, sole_sync
-from recommender.store import Store
+from recommender.storage.store import Store
 from recommender.syncing import LARGEST_SHARE_GONE, Synced, SyncOptions, sync
 from tests.archives import report
 from tests.sources.site import Request, Site

@@ -25,7 +25,7 @@ from typer.testing import CliRunner
 from recommender import Article, Recommender
 from recommender.cli import app
 from recommender.pipeline.rules import parse_rules
-from recommender.store import Store
+from recommender.storage.store import Store
 from recommender.web import desk as desk_module
 from recommender.web import sessions as keeping
 from recommender.web.desk import desk

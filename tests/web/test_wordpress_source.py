@@ -14,8 +14,8 @@ import pytest
 
 from recommender import Article, read_articles
 from recommender.errors import UnreadableSourceError
-from recommender.folder import MANIFEST
-from recommender.store import Store
+from recommender.storage.folder import MANIFEST
+from recommender.storage.store import Store
 from tests.conftest import SAMPLE
 from tests.web.wordpress import PUTIN, Site, must_use, plain, recommender_command
 

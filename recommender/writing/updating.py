@@ -11,14 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive
-from recommender.building import compared, replaced, say_twice, settings_of
+from recommender.archives.archive import Archive
+from recommender.archives.graph import Graph
+from recommender.archives.links import joined, worth_keeping
+from recommender.archives.loading import load, stored_threads
 from recommender.errors import RecommenderError, UnknownArticleError
-from recommender.folder import read_manifest
-from recommender.following import Change, follow, keep_cache
-from recommender.graph import Graph
-from recommender.links import joined, worth_keeping
-from recommender.loading import load
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.counting import count_terms
@@ -26,7 +23,11 @@ from recommender.pipeline.embedding import LSA, rounded
 from recommender.pipeline.scoring import Weights
 from recommender.pipeline.terms import rows_of
 from recommender.pipeline.wording import label_of
-from recommender.records import (
+from recommender.storage.folder import read_manifest
+from recommender.storage.store import GROWN, Store
+from recommender.writing.building import compared, replaced, say_twice, settings_of
+from recommender.writing.following import Change, follow, keep_cache
+from recommender.writing.records import (
     NOTHING,
     articles_of,
     forget_in_log,
@@ -34,7 +35,6 @@ from recommender.records import (
     former_of,
     given_of,
     instant_of,
-    stored_threads,
     texts_of,
     write_archive,
     write_article,
@@ -42,8 +42,7 @@ from recommender.records import (
     write_meta,
     write_weights,
 )
-from recommender.store import GROWN, Store
-from recommender.writer import WriteOptions, Written, sole_transaction, sole_writer, transaction
+from recommender.writing.writer import WriteOptions, Written, sole_transaction, sole_writer, transaction
 
 
 def add(articles: Iterable[Article], folder: Path, options: WriteOptions) -> Written:

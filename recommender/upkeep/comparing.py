@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from recommender.evaluation import bcubed
 from recommender.reports import Comparison
-from recommender.store import Store
+from recommender.storage.store import Store
 
 MOST_NAMED = 100
 """Articles that are named as moved."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.graph import Graph
+from recommender.archives.graph import Graph
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.linking import DEFAULT, reaches, thread_groups
 from recommender.pipeline.overruling import Ruling, overruled_groups

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from recommender.claiming import ClaimedError, claimed
-from recommender.damage import damaged, is_damage
+from recommender.archives.memory import Memory, edition_of
 from recommender.errors import IndexBusyError, WriteFailedError
-from recommender.folder import read_manifest
-from recommender.memory import Memory, edition_of
-from recommender.store import Store
+from recommender.storage.claiming import ClaimedError, claimed
+from recommender.storage.damage import damaged, is_damage
+from recommender.storage.folder import read_manifest
+from recommender.storage.store import Store
 
 LOCK = "writer.lock"
 

@@ -14,17 +14,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive
-from recommender.baselines import (
-    TFIDF_CUT,
-    Labelled,
-    average_linkage,
-    cosines_of,
-    latest_lists,
-    nearness,
-    random_lists,
-    tfidf_lists,
-)
+from recommender.archives.archive import Archive
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import (
     Elements,
@@ -36,13 +26,23 @@ from recommender.evaluation import (
     weighted_pairwise_f1,
     weighted_ratio,
 )
-from recommender.gold import Gold, JudgedPairs, StoryLabels
+from recommender.judging.baselines import (
+    TFIDF_CUT,
+    Labelled,
+    average_linkage,
+    cosines_of,
+    latest_lists,
+    nearness,
+    random_lists,
+    tfidf_lists,
+)
+from recommender.judging.gold import Gold, JudgedPairs, StoryLabels
 from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
 from recommender.pipeline.scoring import score
 from recommender.reports import Evaluation, Figure
-from recommender.store import Store
+from recommender.storage.store import Store
 
 K = 5
 """Places of a list that are measured."""

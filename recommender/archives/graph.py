@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.archives.links import Links, LinksOf, Written
 from recommender.growing import Growing
-from recommender.links import Links, LinksOf, Written
 from recommender.pipeline.candidates import Pairs
 
 

@@ -10,22 +10,22 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, get_args
 
-from recommender.building import Settings, replaced
-from recommender.damage import damaged, unreadable
 from recommender.errors import IndexUnusableError, RecommenderError
-from recommender.folder import MANIFEST, read_manifest
-from recommender.integrity import check
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash
 from recommender.pipeline.embedding import LSA
 from recommender.pipeline.history import Kind
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.scoring import Weights, shipped_weights
-from recommender.records import ARTICLE, Former, article_of
 from recommender.reports import Repaired
-from recommender.schema import FORMAT
-from recommender.store import Store
-from recommender.writer import WriteOptions, sole_writer
+from recommender.storage.damage import damaged, unreadable
+from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.schema import FORMAT
+from recommender.storage.store import Store
+from recommender.upkeep.integrity import check
+from recommender.writing.building import Settings, replaced
+from recommender.writing.records import ARTICLE, Former, article_of
+from recommender.writing.writer import WriteOptions, sole_writer
 
 REMEDY = "restore a backup, or build it again with `recommender build`"
 

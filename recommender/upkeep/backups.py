@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import IO, Any
 
 from recommender import __version__
-from recommender.damage import is_refusal
 from recommender.errors import BackupError, IndexUnusableError
-from recommender.folder import CACHE, successor
-from recommender.schema import FORMAT
-from recommender.store import Store, verify
-from recommender.writer import WriteOptions, sole_writer
+from recommender.storage.damage import is_refusal
+from recommender.storage.folder import CACHE, successor
+from recommender.storage.schema import FORMAT
+from recommender.storage.store import Store, verify
+from recommender.writing.writer import WriteOptions, sole_writer
 
 BACKUP_FORMAT = 1
 """Version of the members of the file; raised with every change that older code would misread."""

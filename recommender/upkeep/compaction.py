@@ -8,10 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from recommender.damage import unreadable
-from recommender.folder import CACHE, MANIFEST
-from recommender.store import Store, replacement
-from recommender.writer import WriteOptions, sole_writer
+from recommender.storage.damage import unreadable
+from recommender.storage.folder import CACHE, MANIFEST
+from recommender.storage.store import Store, replacement
+from recommender.writing.writer import WriteOptions, sole_writer
 
 NO_TERM = "∅"
 """Begins what stands in the vocabulary in place of a term that no article holds any more; no text has it in a term."""

@@ -11,17 +11,17 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive
-from recommender.folder import CACHE
-from recommender.graph import Graph
-from recommender.records import (
+from recommender.archives.archive import Archive
+from recommender.archives.graph import Graph
+from recommender.storage.folder import CACHE
+from recommender.storage.store import Store
+from recommender.writing.records import (
     Former,
     write_meta,
 )
-from recommender.sidebars import write_lists
-from recommender.store import Store
-from recommender.stories import Texts, write_threads
-from recommender.writer import WriteOptions
+from recommender.writing.sidebars import write_lists
+from recommender.writing.stories import Texts, write_threads
+from recommender.writing.writer import WriteOptions
 
 NO_PLACES: NDArray[np.int64] = np.zeros(0, np.int64)
 

@@ -10,18 +10,18 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive, wording_of
-from recommender.graph import Graph
-from recommender.links import NO_LINKS, LinksOf, Written, linked_anyhow, unwritten
+from recommender.archives.archive import Archive, wording_of
+from recommender.archives.graph import Graph
+from recommender.archives.links import NO_LINKS, LinksOf, Written, linked_anyhow, unwritten
+from recommender.archives.rulebook import ruling_in
 from recommender.pipeline.candidates import unique_pairs
 from recommender.pipeline.evidence import evidence_of
 from recommender.pipeline.overruling import CHOSEN, Ruling, overruled_list
 from recommender.pipeline.ranking import DEFAULT, Candidates, sidebar, similar
 from recommender.pipeline.wording import reasons_of
-from recommender.rulebook import ruling_in
-from recommender.schema import RELATIONS
-from recommender.store import Store
-from recommender.stories import Texts
+from recommender.storage.schema import RELATIONS
+from recommender.storage.store import Store
+from recommender.writing.stories import Texts
 
 BLOCK = 2_000
 """Articles whose lists are written at once."""

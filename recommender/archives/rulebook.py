@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from recommender.errors import InvalidRuleError, UnknownRuleError
 from recommender.pipeline.rules import Rule, contradict, parse_rules
-from recommender.store import Store
+from recommender.storage.store import Store
 
 if TYPE_CHECKING:
-    from recommender.archive import Archive
+    from recommender.archives.archive import Archive
     from recommender.pipeline.overruling import Ruling
 
 

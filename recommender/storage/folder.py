@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from recommender.errors import IndexUnusableError
-from recommender.schema import FORMAT
+from recommender.storage.schema import FORMAT
 
 MANIFEST = "manifest.json"
 CACHE = "neighbours.faiss"

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from recommender.answers import Profile, Related, RelatedList, Relation, StoryThread, ThreadChange, ThreadPlace
-from recommender.damage import damaged, is_damage, unreadable
 from recommender.errors import IndexUnusableError
-from recommender.folder import read_manifest, successor
-from recommender.schema import RELATIONS, SCHEMA
+from recommender.storage.damage import damaged, is_damage, unreadable
+from recommender.storage.folder import read_manifest, successor
+from recommender.storage.schema import RELATIONS, SCHEMA
 
 
 class Store:

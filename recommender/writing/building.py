@@ -13,13 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recommender.archive import Archive, days_of
+from recommender.archives.archive import Archive, days_of
+from recommender.archives.graph import Graph
+from recommender.archives.links import Links, worth_keeping
+from recommender.archives.loading import weights_of
+from recommender.archives.spool import SpooledArticles, SpooledContents, SpooledTexts
 from recommender.errors import RecommenderError
-from recommender.folder import MANIFEST, read_manifest
-from recommender.following import Change, follow, keep_cache
-from recommender.graph import Graph
-from recommender.links import Links, worth_keeping
-from recommender.loading import weights_of
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, Content, plain_text, plain_title
 from recommender.pipeline.counting import count_terms
@@ -28,7 +27,10 @@ from recommender.pipeline.evidence import background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
-from recommender.records import (
+from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.store import Store, replacement
+from recommender.writing.following import Change, follow, keep_cache
+from recommender.writing.records import (
     NOTHING,
     Former,
     articles_of,
@@ -40,9 +42,7 @@ from recommender.records import (
     write_history,
     write_meta,
 )
-from recommender.spool import SpooledArticles, SpooledContents, SpooledTexts
-from recommender.store import Store, replacement
-from recommender.writer import WriteOptions, Written, sole_writer
+from recommender.writing.writer import WriteOptions, Written, sole_writer
 
 
 def build(

@@ -9,19 +9,19 @@ from hashlib import blake2b
 
 import numpy as np
 
-from recommender.damage import unreadable
+from recommender.archives.loading import unpacked
+from recommender.archives.rulebook import KeptRule, kept_rules
 from recommender.errors import RecommenderError
-from recommender.folder import CACHE
-from recommender.loading import unpacked
 from recommender.pipeline.content import content_hash, plain_title
 from recommender.pipeline.embedding import LSA
 from recommender.pipeline.rules import Rule
 from recommender.pipeline.wording import label_of
-from recommender.records import stored_articles, texts_of
 from recommender.reports import Finding
-from recommender.rulebook import KeptRule, kept_rules
-from recommender.schema import RELATIONS
-from recommender.store import Store
+from recommender.storage.damage import unreadable
+from recommender.storage.folder import CACHE
+from recommender.storage.schema import RELATIONS
+from recommender.storage.store import Store
+from recommender.writing.records import stored_articles, texts_of
 
 BLOCK = 2_000
 """Articles whose terms are unpacked at once."""

@@ -11,17 +11,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.archive import Archive, wording_of
-from recommender.damage import unreadable
-from recommender.graph import Graph
+from recommender.archives.archive import Archive, wording_of
+from recommender.archives.graph import Graph
+from recommender.archives.rejoining import rejoined
+from recommender.archives.rulebook import ruling_in
 from recommender.pipeline.history import Threads, changes_between
 from recommender.pipeline.linking import inherit_thread_ids
 from recommender.pipeline.overruling import Ruling
 from recommender.pipeline.wording import keywords_of, label_of, most_central
-from recommender.records import Former, texts_of, write_changes
-from recommender.rejoining import rejoined
-from recommender.rulebook import ruling_in
-from recommender.store import Store
+from recommender.storage.damage import unreadable
+from recommender.storage.store import Store
+from recommender.writing.records import Former, texts_of, write_changes
 
 Texts = Callable[[NDArray[np.int64]], sparse.csr_matrix]
 """The unit rows of TF-IDF of the articles at some places."""

@@ -5,12 +5,11 @@ from __future__ import annotations
 import threading
 from typing import Any
 
-from recommender.archive import Archive
-from recommender.damage import unreadable
-from recommender.graph import Graph
-from recommender.loading import load
-from recommender.records import load_graph
-from recommender.store import Store
+from recommender.archives.archive import Archive
+from recommender.archives.graph import Graph
+from recommender.archives.loading import load, load_graph
+from recommender.storage.damage import unreadable
+from recommender.storage.store import Store
 
 
 class Memory:

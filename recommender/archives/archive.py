@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.archives.links import Links, in_a_row, linked
 from recommender.growing import Growing, GrowingRows
-from recommender.links import Links, in_a_row, linked
 from recommender.parallel import in_order
 from recommender.pipeline.candidates import (
     DENSE,
@@ -51,7 +51,6 @@ Found = tuple[NDArray[np.int64], NDArray[np.int64]]
 
 def unseen(done: int, total: int) -> None:
     """Progress that nobody looks at."""
-
 
 
 class Archive:

@@ -12,16 +12,16 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archive import Archive
+from recommender.archives.archive import Archive
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import bootstrap, elements_of, weighted_bcubed, weighted_ratio
-from recommender.gold import Gold, StoryLabels
-from recommender.judging import known_part
-from recommender.learning import Judged, fit, judged_of, sample_of
+from recommender.judging.gold import Gold, StoryLabels
+from recommender.judging.learning import Judged, fit, judged_of, sample_of
+from recommender.judging.measuring import known_part
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.scoring import Weights, probability, shipped_weights
 from recommender.reports import HeldOut, Outcome, Tuned, Tuning
-from recommender.store import Store
+from recommender.storage.store import Store
 
 FOLDS = 5
 LEAST_PAIRS = 30

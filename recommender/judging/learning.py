@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from recommender.archive import Archive
-from recommender.gold import Gold, JudgedPairs, StoryLabels
-from recommender.judging import numbered
+from recommender.archives.archive import Archive
+from recommender.judging.gold import Gold, JudgedPairs, StoryLabels
+from recommender.judging.measuring import numbered
 from recommender.pipeline.candidates import Pairs, unique_pairs
 from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.linking import connected

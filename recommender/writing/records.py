@@ -13,50 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender import __version__
-from recommender.archive import Archive
-from recommender.graph import Graph
-from recommender.links import Links, Written
-from recommender.loading import packed
+from recommender.archives.archive import Archive
+from recommender.archives.loading import packed
 from recommender.pipeline.articles import Article
-from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_hash, plain_text, plain_title
 from recommender.pipeline.embedding import state_of
 from recommender.pipeline.history import Change
 from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import Vocabulary
-from recommender.store import Store
-
-
-def load_graph(store: Store, archive: Archive) -> Graph:
-    """The links and threads of the store, by place in the archive; without links that are there for a pin alone (`same` is 0)."""
-    found = np.array(
-        store.query(
-            "SELECT row, other, score, same, relation, coalesce(similar, -1), coalesce(sidebar, -1) FROM links WHERE same > 0"
-        ),
-        np.float64,
-    ).reshape(-1, 7)
-    left, right = (archive.places_of(found[:, column].astype(np.int64)) for column in (0, 1))
-    once = left < right
-    links = Links(
-        pairs=Pairs(left[once], right[once]), related=found[once, 2].astype(np.float32),
-        same_story=found[once, 3].astype(np.float32), duplicate=found[once, 4] == 0,
-    )  # fmt: skip
-    graph = Graph(len(archive.rows), links)
-    order, turned = np.lexsort((right, left)), np.lexsort((left, right))
-    if (left[order] != right[turned]).any() or (right[order] != left[turned]).any():
-        raise ValueError("a link that stands on one side alone")
-    written = found[order, 4:].astype(np.int16)
-    graph.know_written(np.arange(len(graph)), Written(written[:, 0], written[:, 1], written[:, 2]))
-    graph.threads[:] = stored_threads(store, archive)
-    return graph
-
-
-def stored_threads(store: Store, archive: Archive) -> NDArray[np.int64]:
-    """(places,) the number of the thread that each article is in; 0 where it stands alone."""
-    found = np.array(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"), np.int64).reshape(-1, 2)
-    threads = np.zeros(len(archive.rows), np.int64)
-    threads[archive.places_of(found[:, 0])] = found[:, 1]
-    return threads
+from recommender.storage.store import Store
 
 
 class Former(NamedTuple):

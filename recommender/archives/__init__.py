@@ -1,0 +1,1 @@
+"""All articles of an index in memory: counts, vectors, links, threads."""

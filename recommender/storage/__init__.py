@@ -1,0 +1,1 @@
+"""The durable truth: an index folder and the SQLite file in it."""

@@ -1,0 +1,1 @@
+"""What keeps an index well: check, repair, compact, back up, compare."""

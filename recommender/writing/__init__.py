@@ -1,0 +1,1 @@
+"""What is written of an archive, and in what transaction."""
