@@ -29,8 +29,11 @@ def warm(shop: Workshop) -> list[Measure]:
     return [
         Measure(
             row="related-warm", what=f"{what}, asked for before: p50", against=against, unit="ms", ours=found["again"][0],
-            reference=select, goal=Goal(bound=2.0),
-            note=f"of one never asked for {found['first'][0]:.3f} ms: titles, threads and reasons of five articles",
+            reference=select, goal=Goal(bound=2.0), note="kept in memory until the index changes",
+        ),
+        Measure(
+            row="related-warm", what=f"{what}, never asked for: p50", against=against, unit="ms", ours=found["first"][0],
+            reference=select, goal=Goal(bound=2.0), note="titles, threads and reasons of five articles",
         ),
         Measure(
             row="related-warm", what=f"{what}, either: p99", unit="ms", ours=slow, goal=Goal(bound=1.0),
