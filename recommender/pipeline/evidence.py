@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
+from recommender.pipeline.terms import TermCounts, Vocabulary, in_blocks, tf_idf
 
-BLOCK = 8_000
+BLOCK = 4_000
 """Pairs whose rows are laid beside each other at once; of 100,000, which no cache holds, each takes nearly twice as long."""
 
 
@@ -262,20 +262,23 @@ def views_of(
     """The views of some articles as an archive of `n_articles` articles with this vocabulary and `crowding` sees them."""
 
     def view(part: sparse.csr_matrix) -> sparse.csr_matrix:
-        return unit_rows(weighed(part, idf_of(vocabulary.document_frequency[part.indices], n_articles)))
+        return tf_idf(part, vocabulary.document_frequency, n_articles)
 
     text = view(counts.text)
     known = np.pad(crowding, (0, len(vocabulary) - len(crowding)), constant_values=LEAST_CROWDING)
+    lengths = [np.sqrt(part.power(2) @ known**2) for _, part in in_blocks(text)]
+    held = counts.text.indices
+    are_names = vocabulary.is_name()[held] if len(held) > len(vocabulary) else vocabulary.are_names(held)
     return Views(
         text=text,
         lead=view(counts.lead),
         title=view(counts.title),
-        names=view(_only(counts.text, vocabulary.are_names(counts.text.indices))),
+        names=view(_only(counts.text, are_names)),
         numbers=view(_only(counts.lead, vocabulary.is_number()[counts.lead.indices])),
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
-        burst=np.sqrt(text.power(2) @ known**2).astype(np.float32),
+        burst=np.concatenate([np.zeros(0, np.float32), *lengths]).astype(np.float32),
         crowding=crowding,
     )
 
@@ -341,8 +344,9 @@ def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.
 
 def _only(counts: sparse.csr_matrix, kept: NDArray[np.bool_]) -> sparse.csr_matrix:
     """Some of the counts that are stored, (counts.nnz,), in a matrix of the same shape."""
-    ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
-    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends), shape=counts.shape)
+    ends = np.zeros(counts.nnz + 1, np.int32)
+    np.cumsum(kept, out=ends[1:])
+    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends[counts.indptr]), shape=counts.shape)
 
 
 def _row_products(
