@@ -36,7 +36,7 @@ from recommender.pipeline.evidence import (
 )
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights
-from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
+from recommender.pipeline.terms import TermCounts, Vocabulary, tf_idf
 from recommender.pipeline.wording import Wording
 
 BLOCK = 2_000
@@ -135,7 +135,8 @@ class Archive:
 
     def views(self, places: NDArray[np.int64] | None = None) -> Views:
         """What is compared of the articles at these places, in this order; of all where none are given."""
-        places = np.arange(len(self.rows)) if places is None else places
+        if places is None:
+            return self.views_of(self.counts_of(np.arange(len(self.rows))), self.vocabulary, self.vectors, self.days)
         return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], self.days[places])
 
     def views_of(
@@ -147,32 +148,34 @@ class Archive:
     def texts(self, places: NDArray[np.int64]) -> sparse.csr_matrix:
         """The `text` of `views` alone."""
         counts = self._counts["text"].take(places, len(self.vocabulary))
-        return unit_rows(weighed(counts, idf_of(self.vocabulary.document_frequency[counts.indices], len(self))))
+        return tf_idf(counts, self.vocabulary.document_frequency, len(self))
 
     def nominated(self, places: NDArray[np.int64], views: Views, progress: Progress = unseen) -> Pairs:
         """The pairs with these articles that are worth a look, each once; `views` are those of all articles: for much of an
         archive at once. `progress` is told how many of how many articles have been asked."""
-        text = heaviest_terms(views.text, self.vocabulary.document_frequency)
-        lead = heaviest_terms(views.lead, self._in_leads.values)
-        by_text, by_lead = text.T.tocsr(), lead.T.tocsr()
+        return merged_pairs(self._nominated(places, views, progress))
+
+    def _nominated(self, places: NDArray[np.int64], views: Views, progress: Progress) -> Iterator[Pairs]:
+        """The same, a block of the places after another; a pair may be in two."""
+        frequency, in_leads = self.vocabulary.document_frequency, self._in_leads.values
+        by_text = heaviest_terms(views.text, frequency).T.tocsr()
+        by_lead = heaviest_terms(views.lead, in_leads).T.tocsr()
 
         def nominate(asked: tuple[NDArray[np.int64], Found]) -> Pairs:
             part, nearest = asked
             found = [
                 nearest,
-                most_alike(text[part], by_text, LEXICAL + 1),
-                most_alike(lead[part], by_lead, LEXICAL_LEAD + 1),
+                most_alike(heaviest_terms(views.text[part], frequency), by_text, LEXICAL + 1),
+                most_alike(heaviest_terms(views.lead[part], in_leads), by_lead, LEXICAL_LEAD + 1),
             ]
             queries, others = (np.concatenate([side[number] for side in found]) for number in (0, 1))
             return unique_pairs(part[queries], others)
 
         # FAISS is on all cores by itself, and keeps 130 MB for each thread that asks it
         asked = ((part, self._nearest(views.vectors[part])) for part in _blocks(places))
-        parts = []
         for done, part in zip(_ends(len(places)), in_order(nominate, asked), strict=True):
-            parts.append(part)
+            yield part
             progress(done, len(places))
-        return merged_pairs(parts)
 
     def compare(self, pairs: Pairs, views: Views, progress: Progress = unseen) -> Links:
         """What the evidence says of these pairs, which are rising; those of no use are left out. `views` as in `nominated`,
@@ -184,11 +187,13 @@ class Archive:
             return linked(Pairs(left, right), evidence, self.weights, (views.words[left], views.words[right]))
 
         total = len(pairs.left)
-        parts = []
-        for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
-            parts.append(part)
-            progress(done, total)
-        return in_a_row(parts)
+
+        def told() -> Iterator[Links]:
+            for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
+                yield part
+                progress(done, total)
+
+        return in_a_row(told())
 
     def candidates(self, query: Views) -> Found:
         """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""
@@ -312,8 +317,7 @@ class _Lookup:
         frequency = archive.vocabulary.document_frequency
         heavy = []
         for part, holders in ((counts.text, frequency), (counts.lead, archive._in_leads.values)):
-            weights = unit_rows(weighed(part, idf_of(frequency[part.indices], len(archive))))
-            heavy.append(heaviest_terms(weights, holders))
+            heavy.append(heaviest_terms(tf_idf(part, frequency, len(archive)), holders))
         return heavy
 
     def is_outgrown(self, archive: Archive) -> bool:

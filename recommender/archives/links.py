@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -99,14 +100,16 @@ def unwritten(n: int) -> Written:
 NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), unwritten(0))
 
 
-def in_a_row(parts: list[Links]) -> Links:
+def in_a_row(parts: Iterable[Links]) -> Links:
     """The links of several parts, no pair of which is in two."""
-    return Links(
-        pairs=Pairs(*(np.concatenate([part.pairs[side] for part in parts]) for side in (0, 1))),
-        related=np.concatenate([part.related for part in parts]),
-        same_story=np.concatenate([part.same_story for part in parts]),
-        duplicate=np.concatenate([part.duplicate for part in parts]),
-    )
+    columns: list[list[NDArray[Any]]] = [[], [], [], []]
+    for part in parts:
+        fields = (part.pairs.left << 32 | part.pairs.right, part.related, part.same_story, part.duplicate)
+        for column, values in zip(columns, fields, strict=True):
+            column.append(values)
+    codes, related, same_story, duplicate = (np.concatenate(columns.pop(0)) for _ in range(4))  # each leaves room for the next
+    pairs = Pairs(codes >> 32, codes & 0xFFFFFFFF)
+    return Links(pairs=pairs, related=related, same_story=same_story, duplicate=duplicate)
 
 
 def joined(parts: list[Links]) -> Links:

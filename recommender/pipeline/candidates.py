@@ -5,11 +5,14 @@ The dense side knows that 'Kremlin leader' is Putin, the lexical side that it is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+
+from recommender.pipeline.terms import in_blocks
 
 DENSE = 60
 """Nearest articles by vector that each article nominates. With the two below the candidates hold 98 in 100 pairs of one
@@ -28,8 +31,8 @@ MAX_POSTINGS = 2_000
 """A term that more articles hold is no rare term: skipped in the search, so that its cost grows with the archive and no
 faster."""
 
-BLOCK = 512
-"""Queries that are searched at once."""
+BLOCK = 128
+"""Queries that are searched at once: of 100,000 articles each shares a term with tens of thousands."""
 
 
 class Pairs(NamedTuple):
@@ -47,9 +50,13 @@ def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 
-def merged_pairs(parts: list[Pairs]) -> Pairs:
+def merged_pairs(parts: Iterable[Pairs]) -> Pairs:
     """The pairs of several parts, each once."""
-    codes = np.unique(np.concatenate([part.left << 32 | part.right for part in parts]))
+    codes = np.concatenate([np.zeros(0, np.int64), *(part.left << 32 | part.right for part in parts)])
+    codes.sort()
+    again = np.zeros(len(codes), np.bool_)
+    np.equal(codes[1:], codes[:-1], out=again[1:])
+    codes = codes[~again]
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 
@@ -62,6 +69,11 @@ def heaviest_terms(
 ) -> sparse.csr_matrix:
     """The rows with their heaviest terms only, and without terms that more than `max_postings` rows of the archive hold; how
     many do is their `frequency`, (n_terms,)."""
+    kept = [_heaviest(part, frequency, most, max_postings) for _, part in in_blocks(weights)]
+    return kept[0] if len(kept) == 1 else sparse.vstack(kept, format="csr")
+
+
+def _heaviest(weights: sparse.csr_matrix, frequency: NDArray[np.int64], most: int, max_postings: int) -> sparse.csr_matrix:
     rows = np.repeat(np.arange(weights.shape[0]), np.diff(weights.indptr))
     usable = np.flatnonzero(frequency[weights.indices] <= max_postings)
     order = usable[np.lexsort((-weights.data[usable], rows[usable]))]

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.pipeline.products import BLOCK, pairing, products
-from recommender.pipeline.terms import TermCounts, Vocabulary, idf_of, unit_rows, weighed
+from recommender.pipeline.terms import TermCounts, Vocabulary, in_blocks, tf_idf
 
 DAYS_TO_FADE = 4.0
 """Days after which the odds that two articles are of one story are down to 1/e of those on the same day. Of 3, 7
@@ -274,23 +274,21 @@ def views_of(
     """The views of some articles as an archive of `n_articles` articles with this vocabulary and `crowding` sees them."""
 
     def view(part: sparse.csr_matrix) -> sparse.csr_matrix:
-        return unit_rows(weighed(part, idf_of(vocabulary.document_frequency[part.indices], n_articles)))
+        return tf_idf(part, vocabulary.document_frequency, n_articles)
 
     text = view(counts.text)
-    known = np.full(text.nnz, LEAST_CROWDING, np.float32)  # of a million terms most stand in none of a few articles
-    of_archive = text.indices < len(crowding)
-    known[of_archive] = crowding[text.indices[of_archive]]
-    rows = np.repeat(np.arange(len(counts)), np.diff(text.indptr))
+    held = counts.text.indices
+    are_names = vocabulary.is_name()[held] if len(held) > len(vocabulary) else vocabulary.are_names(held)
     return Views(
         text=text,
         lead=view(counts.lead),
         title=view(counts.title),
-        names=view(_only(counts.text, vocabulary.are_names(counts.text.indices))),
+        names=view(_only(counts.text, are_names)),
         numbers=view(_only(counts.lead, vocabulary.is_number()[counts.lead.indices])),
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
-        burst=np.sqrt(np.bincount(rows, (text.data * known) ** 2, minlength=len(counts))).astype(np.float32),
+        burst=_crowded_lengths(text, crowding),
         crowding=crowding,
     )
 
@@ -351,6 +349,18 @@ def _differ(cosine: NDArray[np.float32], bare: NDArray[np.float32]) -> NDArray[n
     return np.asarray((1 - bare) * np.nan_to_num(np.clip((DIFFERENT - cosine) / DIFFERENT, 0, 1), nan=0.0), np.float32)
 
 
+def _crowded_lengths(text: sparse.csr_matrix, crowding: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(n,) the lengths of the rows where each term weighs its crowding; terms that the archive lacks, the least."""
+    lengths = [np.zeros(0)]
+    for _, part in in_blocks(text):
+        weights = np.full(part.nnz, LEAST_CROWDING, np.float32)  # of a million terms most stand in none of a few articles
+        known = part.indices < len(crowding)
+        weights[known] = crowding[part.indices[known]]
+        rows = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+        lengths.append(np.sqrt(np.bincount(rows, (part.data * weights) ** 2, minlength=part.shape[0])))
+    return np.concatenate(lengths).astype(np.float32)
+
+
 def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.float32]:
     """0 where the whole is."""
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 1e-9)
@@ -358,5 +368,6 @@ def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.
 
 def _only(counts: sparse.csr_matrix, kept: NDArray[np.bool_]) -> sparse.csr_matrix:
     """Some of the counts that are stored, (counts.nnz,), in a matrix of the same shape."""
-    ends = np.concatenate([[0], np.cumsum(kept)])[counts.indptr]
-    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends), shape=counts.shape)
+    ends = np.zeros(counts.nnz + 1, np.int32)
+    np.cumsum(kept, out=ends[1:])
+    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends[counts.indptr]), shape=counts.shape)

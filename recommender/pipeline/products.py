@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-BLOCK = 8_000
+BLOCK = 4_000
 """Pairs whose rows are laid beside each other at once; of 100,000, which no cache holds, each takes nearly twice as long."""
 
 MOST_PER_PAIR = 4

@@ -6,7 +6,7 @@ names from other words in any archive, without a list of names.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -184,3 +184,28 @@ def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     lengths = np.sqrt(np.bincount(rows, matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[0]))
     values = (matrix.data / lengths[rows]).astype(np.float32)
     return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+BLOCK = 5_000
+"""Articles that are weighed at once: what is worked out on the way, in double precision, is many times the size of the counts."""
+
+
+def tf_idf(counts: sparse.csr_matrix, document_frequency: NDArray[np.int64], n_articles: int) -> sparse.csr_matrix:
+    """The unit rows of (n, n_terms) counts as an archive of `n_articles` sees them; the columns are those of the counts, not
+    copied."""
+    values = np.empty(counts.nnz, np.float32)
+    for here, part in in_blocks(counts):
+        values[here] = unit_rows(weighed(part, idf_of(document_frequency[part.indices], n_articles))).data
+    return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+
+
+def in_blocks(matrix: sparse.csr_matrix) -> Iterator[tuple[slice, sparse.csr_matrix]]:
+    """(where its entries are among all, some rows), not copied, `BLOCK` rows after another."""
+    if matrix.shape[0] <= BLOCK:
+        yield slice(0, matrix.nnz), matrix
+        return
+    for start in range(0, matrix.shape[0], BLOCK):
+        ends = matrix.indptr[start : start + BLOCK + 1]
+        here = slice(int(ends[0]), int(ends[-1]))
+        shape = (len(ends) - 1, matrix.shape[1])
+        yield here, sparse.csr_matrix((matrix.data[here], matrix.indices[here], ends - ends[0]), shape=shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -187,11 +188,20 @@ def _told(stage: str, contents: Sequence[Content], options: WriteOptions) -> Ite
 
 def compared(archive: Archive, options: WriteOptions) -> Links:
     """The links worth keeping between all articles."""
+    give_back()
     views = archive.views()
     pairs = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
+    give_back()
     links = archive.compare(pairs, views, partial(options.stage, "comparing"))
     del views, pairs  # before more room is needed
+    give_back()
     return worth_keeping(links, len(archive))
+
+
+def give_back() -> None:
+    """Let the system have what is free and glibc keeps: of 20,000 articles 90 to 150 MB after each stage. Elsewhere nothing."""
+    with contextlib.suppress(AttributeError, OSError, TypeError):
+        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:

@@ -23,7 +23,7 @@ from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
 from recommender.writing.stories import Texts
 
-BLOCK = 2_000
+BLOCK = 1_000
 """Articles whose lists are written at once."""
 
 PAIRS = 8_000

@@ -173,7 +173,7 @@ def _keywords(archive: Archive, groups: list[NDArray[np.int64]]) -> list[tuple[s
 
 
 GROUPS = 200
-"""Threads whose keywords are found at once; bounds the memory."""
+"""Threads whose keywords and leads are found at once; bounds the memory."""
 
 
 def _leads(texts: Texts, before: _Before, groups: list[NDArray[np.int64]], thread_ids: list[str]) -> list[int]:
@@ -184,11 +184,14 @@ def _leads(texts: Texts, before: _Before, groups: list[NDArray[np.int64]], threa
         shown = before.leads.get(thread_id)
         known.append(next((place for place in group.tolist() if before.ids[place] == shown), None))
     without = [group for group, lead in zip(groups, known, strict=True) if lead is None]
-    if without:
-        members = np.concatenate(without)
+    central: list[int] = []
+    for start in range(0, len(without), GROUPS):
+        some = without[start : start + GROUPS]
+        members = np.concatenate(some)
         titled = np.array([bool(before.titles[place]) for place in members.tolist()], np.bool_)
-        numbers = np.repeat(np.arange(len(without)), [len(group) for group in without])
-        found = iter(members[most_central(texts(members), numbers, titled)].tolist())
+        numbers = np.repeat(np.arange(len(some)), [len(group) for group in some])
+        central += members[most_central(texts(members), numbers, titled)].tolist()
+    found = iter(central)
     return [next(found) if lead is None else lead for lead in known]
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.pipeline import candidates
+from recommender.pipeline import candidates, terms
 from recommender.pipeline.candidates import Postings, heaviest_terms, most_alike, unique_pairs
 
 PLACES = st.lists(st.tuples(st.integers(-1, 9), st.integers(-1, 9)), max_size=40)
@@ -69,7 +70,9 @@ def test_heaviest_terms_leaves_the_heavy_and_rare(seed: int, most: int, postings
     """Of the terms that few rows hold, each row keeps its `most` heaviest, with their weights; among equals the lower term."""
     weights = weighed(seed, 10)
     frequency = (weights > 0).sum(axis=0)
-    kept = heaviest_terms(sparse.csr_matrix(weights), frequency, most, max_postings=postings).toarray()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terms, "BLOCK", 1 + seed % 12)  # rows at once
+        kept = heaviest_terms(sparse.csr_matrix(weights), frequency, most, max_postings=postings).toarray()
     rare = np.where(frequency <= postings, weights, 0)
     for row in range(10):
         order = [term for term in np.argsort(-rare[row], kind="stable").tolist() if rare[row, term] > 0][:most]

@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.feature_extraction.text import TfidfVectorizer
 
+from recommender.pipeline import terms
 from recommender.pipeline.content import Content
 from recommender.pipeline.counting import MAX_TERMS_OF_ARTICLE, STOP_WORDS, count_terms, is_title_case, names_in
-from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
+from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, tf_idf, unit_rows
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi", "nu") for b in ("re", "sa", "to") for c in ("vi", "zu")]
 DOCUMENTS = st.lists(st.lists(st.sampled_from(WORDS), min_size=1, max_size=30).map(" ".join), min_size=1, max_size=12)
@@ -174,6 +175,19 @@ def test_unit_rows_are_the_tf_idf_of_scikit_learn(documents: list[str]) -> None:
     reference = TfidfVectorizer(sublinear_tf=True, smooth_idf=True, vocabulary=vocabulary.terms()).fit_transform(documents)
     np.testing.assert_allclose(rows, reference.toarray(), atol=1e-6)
     np.testing.assert_allclose(rows @ rows.T, (reference @ reference.T).toarray(), atol=1e-5)
+
+
+@given(documents=DOCUMENTS, at_once=st.integers(1, 4))
+@settings(deadline=None, max_examples=60)
+def test_articles_weigh_the_same_however_many_at_once(documents: list[str], at_once: int) -> None:
+    """tf_idf gives the rows of unit_rows and damped, to the last bit, in blocks of any size."""
+    counts, vocabulary = learnt(*(content(rest=text) for text in documents))
+    expected = unit_rows(damped(counts.text, idf_of(vocabulary.document_frequency, 9)))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(terms, "BLOCK", at_once)
+        found = tf_idf(counts.text, vocabulary.document_frequency, 9)
+    assert (found != expected).nnz == 0
+    assert found.nnz == counts.text.nnz
 
 
 def test_weighing_leaves_the_counts_as_they_were() -> None:
