@@ -95,12 +95,12 @@ class _Word(NamedTuple):
 
 def _chosen(words: list[_Word], most: int) -> list[str]:
     """The first words that say something, each something else."""
-    whole = [word for word in words if len(word.small) > 1]
+    whole = {part: word for word in reversed(words) if len(word.small) > 1 for part in word.words}
     chosen: list[_Word] = []
     for word in words:
         if len(chosen) == most:
             break
-        spoken = next((name for name in whole if word.spelled in name.words), word)
+        spoken = whole.get(word.spelled, word)
         if len(spoken.spelled) < SHORTEST_WORD and not spoken.spelled.isupper():
             continue
         if not any(_says_the_same(spoken.small, other.small) for other in chosen):
