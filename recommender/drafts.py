@@ -33,7 +33,7 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
     places = np.unique(archive.candidates(query)[1])
     views = archive.views(places)
-    terms = np.unique(np.concatenate([query.text.indices, views.text.indices]))
+    terms = np.union1d(query.terms(), views.terms())
     one, all_others = query.over(terms), views.over(terms)
     zeros, others = np.zeros(len(places), np.int64), np.arange(len(places))
     evidence = evidence_of(one, zeros, all_others, others, archive.background)

@@ -216,7 +216,7 @@ class Archive:
             pairs = unique_pairs(part[queries], found)
             here, sides = np.unique(np.concatenate(pairs), return_inverse=True)
             views = self.views(here)
-            views = views.over(np.unique(views.text.indices))
+            views = views.over(views.terms())
             left, right = np.split(sides, 2)
             evidence = evidence_of(views, left, views, right, self.background)
             yield done, linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))

@@ -121,8 +121,12 @@ class Views:
         kept = {name: getattr(self, name)[:, :n_terms] for name in PARTS}
         return replace(self, **kept)
 
+    def terms(self) -> NDArray[np.int32]:
+        """(m,) rising: all terms that the articles hold, in any part."""
+        return np.asarray(np.unique(np.concatenate([getattr(self, name).indices for name in PARTS])), np.int32)
+
     def over(self, terms: NDArray[np.integer]) -> Views:
-        """The same over these terms alone, (m,), which are numbered as they come: all that the articles hold must be there."""
+        """The same over these terms alone, (m,), which are numbered as they come: all of `terms()` must be there."""
         number = np.empty(self.text.shape[1], np.int32)
         number[terms] = np.arange(len(terms), dtype=np.int32)
 

@@ -187,6 +187,20 @@ def test_views_can_be_taken_in_any_order() -> None:
     np.testing.assert_array_equal(taken.vectors, known.vectors[[2, 0]])
 
 
+def test_a_term_of_the_lead_alone_keeps_its_place_among_fewer_terms() -> None:
+    """Renumbered views hold every term of any part, also one that the text, as it was read, does not."""
+    known = views([("storm hits coast", "storm", "storm hits"), ("storm hits town", "storm", "storm hits")], [1.0, 2.0])
+    bare = replace(known, text=sparse.csr_matrix(known.text.shape, dtype=np.float32))
+    fewer = bare.over(bare.terms())
+    for name in ("lead", "title", "names", "numbers"):
+        part, whole = getattr(fewer, name), getattr(bare, name)
+        assert part.shape[1] <= whole.shape[1]
+        assert part.nnz == whole.nnz
+        assert (part.indices < part.shape[1]).all()
+        np.testing.assert_array_equal(bare.terms()[part.indices], whole.indices)
+    assert fewer.title.nnz > 0
+
+
 def by_hand(days: list[float], usual: float) -> float:
     """The crowding of a term of articles of these days, worked out pair by pair."""
     fades = [0.1 + 0.9 * math.exp(-abs(a - b) / 4) for i, a in enumerate(days) for b in days[:i]]
