@@ -11,6 +11,7 @@ from recommender.answers import Explanation, Profile, Related, Relation
 from recommender.archives.archive import Archive, days_of, wording_of
 from recommender.archives.links import Links, linked
 from recommender.archives.rulebook import ruling_in
+from recommender.distinct import distinct
 from recommender.pipeline.articles import Article
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import content_of
@@ -31,9 +32,9 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     vectors = rounded(reading(archive.encoder, scratch).encode([content], counts))
     days = days_of([draft.published.timestamp() if draft.published else None])
     query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
-    places = np.unique(archive.candidates(query)[1])
+    places = distinct(archive.candidates(query)[1])
     views = archive.views(places)
-    terms = np.union1d(query.terms(), views.terms())
+    terms = distinct(query.terms(), views.terms())
     one, all_others = query.over(terms), views.over(terms)
     zeros, others = np.zeros(len(places), np.int64), np.arange(len(places))
     evidence = evidence_of(one, zeros, all_others, others, archive.background)

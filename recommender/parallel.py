@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -20,19 +21,24 @@ def in_order(work: Callable[[T], R], pieces: Iterable[T]) -> Iterator[R]:
 
     What one raises is raised here, and nothing that has not begun is begun then.
     """
+    left = iter(pieces)
+    first = list(itertools.islice(left, 2))
+    if len(first) < 2:  # threads would take longer to start
+        yield from map(work, first)
+        return
     workers = min(_cores(), MOST_WORKERS)
     with ThreadPoolExecutor(workers) as pool:
         begun: deque[Future[R]] = deque()
         try:
-            for piece in pieces:
+            for piece in itertools.chain(first, left):
                 begun.append(pool.submit(work, piece))
                 if len(begun) > workers:
                     yield begun.popleft().result()
             while begun:
                 yield begun.popleft().result()
         finally:
-            for left in begun:
-                left.cancel()
+            for waiting in begun:
+                waiting.cancel()
 
 
 def _cores() -> int:

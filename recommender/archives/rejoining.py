@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.archives.graph import Graph
+from recommender.distinct import distinct
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.linking import DEFAULT, reaches, thread_groups
 from recommender.pipeline.overruling import Ruling, overruled_groups
@@ -31,7 +32,7 @@ def rejoined(graph: Graph, ruling: Ruling, touched: NDArray[np.int64]) -> tuple[
         allowed = ruling.allowed(Pairs(here[pairs.left], here[pairs.right]))
         groups = thread_groups(len(here), Pairs(pairs.left[allowed], pairs.right[allowed]), same_story[allowed])
         found = [here[np.array(group, np.int64)] for group in groups]
-        wider = here if is_part else _with_mates(graph, np.union1d(here, _reached(graph, ruling, here, found)))
+        wider = here if is_part else _with_mates(graph, distinct(here, _reached(graph, ruling, here, found)))
         if len(wider) == len(here):
             break
         here = wider
@@ -56,30 +57,42 @@ def _wider(graph: Graph, ruling: Ruling, here: NDArray[np.int64]) -> NDArray[np.
     inside = set(here.tolist()) if ruling.ties else set()
     tied = [side for tie in ruling.ties if inside.intersection(tie) for side in tie]
     beside = graph.beside(here, DEFAULT.join)
-    return _with_mates(graph, np.unique(np.concatenate([here, beside, np.array(tied, np.int64)])))
+    return _with_mates(graph, distinct(here, beside, np.array(tied, np.int64)))
 
 
 def _with_mates(graph: Graph, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """These places and all in a thread with one of them; rising."""
-    numbers = np.unique(graph.threads[places])
-    return np.union1d(places, np.flatnonzero(np.isin(graph.threads, numbers[numbers > 0])))
+    numbers = distinct(graph.threads[places])
+    return distinct(places, np.flatnonzero(np.isin(graph.threads, numbers[numbers > 0])))
 
 
 def _reached(graph: Graph, ruling: Ruling, here: NDArray[np.int64], groups: list[NDArray[np.int64]]) -> NDArray[np.int64]:
     """The places elsewhere whose threads, or which alone, a group that has changed would be joined to."""
     inside = np.zeros(len(graph), np.bool_)
     inside[here] = True
-    found = [np.zeros(0, np.int64)]
-    for group in groups:
-        numbers = graph.threads[group]
-        if numbers[0] > 0 and (numbers == numbers[0]).all() and np.count_nonzero(graph.threads == numbers[0]) == len(group):
-            continue
-        own, links = graph.of_all(group)
-        outside = ~inside[links.others] & (links.same >= DEFAULT.floor) & ruling.allowed(Pairs(group[own], links.others))
-        others, same_story = links.others[outside], links.same[outside]
-        units = np.where(graph.threads[others] > 0, graph.threads[others], -1 - others)
-        for unit in np.unique(units).tolist():
-            size = int(np.count_nonzero(graph.threads == unit)) if unit > 0 else 1
-            if reaches(same_story[units == unit], len(group) * size):
-                found.append(others[units == unit][:1])
-    return np.concatenate(found)
+    sizes = np.bincount(graph.threads)
+    changed = [group for group in groups if not _is_thread(graph.threads[group], sizes)]
+    if not changed:
+        return np.zeros(0, np.int64)
+    members = np.concatenate(changed)
+    number = np.repeat(np.arange(len(changed)), [len(group) for group in changed])
+    own, others, same_story = graph.same_of_all(members)
+    outside = ~inside[others] & (same_story >= DEFAULT.floor)
+    own, others, same_story = own[outside], others[outside], same_story[outside]
+    allowed = ruling.allowed(Pairs(members[own], others))
+    number, others, same_story = number[own][allowed], others[allowed], same_story[allowed]
+    units = np.where(graph.threads[others] > 0, graph.threads[others], -1 - others)
+    reached = [np.zeros(0, np.int64)]
+    order = np.lexsort((units, number))
+    ends = np.flatnonzero((np.diff(number[order]) != 0) | (np.diff(units[order]) != 0)) + 1
+    for between in np.split(order, ends) if len(order) else []:
+        unit = int(units[between[0]])
+        size = int(sizes[unit]) if unit > 0 else 1
+        if reaches(same_story[between], len(changed[number[between[0]]]) * size):
+            reached.append(others[between[:1]])
+    return np.concatenate(reached)
+
+
+def _is_thread(numbers: NDArray[np.int64], sizes: NDArray[np.int64]) -> bool:
+    """Whether articles of these threads are all of one, and it is no larger."""
+    return bool(numbers[0] > 0 and (numbers == numbers[0]).all() and sizes[numbers[0]] == len(numbers))

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.distinct import distinct
 from recommender.pipeline.terms import in_blocks
 
 DENSE = 60
@@ -46,17 +47,13 @@ def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
     """Each unordered pair once, without pairs of an article with itself and without places that hold none (-1)."""
     usable = (left != right) & (left >= 0) & (right >= 0)
     low, high = np.minimum(left, right)[usable], np.maximum(left, right)[usable]
-    codes = np.unique(low.astype(np.int64) << 32 | high.astype(np.int64))
+    codes = distinct(low.astype(np.int64) << 32 | high.astype(np.int64))
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 
 def merged_pairs(parts: Iterable[Pairs]) -> Pairs:
     """The pairs of several parts, each once."""
-    codes = np.concatenate([np.zeros(0, np.int64), *(part.left << 32 | part.right for part in parts)])
-    codes.sort()
-    again = np.zeros(len(codes), np.bool_)
-    np.equal(codes[1:], codes[:-1], out=again[1:])
-    codes = codes[~again]
+    codes = distinct(np.zeros(0, np.int64), *(part.left << 32 | part.right for part in parts))
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recommender.distinct import distinct
 from recommender.pipeline.products import BLOCK, pairing, products
 from recommender.pipeline.terms import TermCounts, Vocabulary, in_blocks, tf_idf
 
@@ -123,7 +124,7 @@ class Views:
 
     def terms(self) -> NDArray[np.int32]:
         """(m,) rising: all terms that the articles hold, in any part."""
-        return np.asarray(np.unique(np.concatenate([getattr(self, name).indices for name in PARTS])), np.int32)
+        return np.asarray(distinct(*(getattr(self, name).indices for name in PARTS)), np.int32)
 
     def over(self, terms: NDArray[np.integer]) -> Views:
         """The same over these terms alone, (m,), which are numbered as they come: all of `terms()` must be there."""
@@ -193,22 +194,22 @@ def crowding_of(text: sparse.csr_matrix, days: NDArray[np.float64], background: 
     """
     if background.fade > ONE_MOMENT:
         return np.ones(text.shape[1], np.float32)
+    dated = np.flatnonzero(~np.isnan(days))
+    in_time = dated[np.argsort(days[dated], kind="stable")]
+    if not np.array_equal(in_time, np.arange(len(days))):
+        text = text[in_time]
     held = sparse.csr_matrix((np.ones(text.nnz, np.int8), text.indices, text.indptr), shape=text.shape).tocsc()
+    days = days[in_time]
     crowding = np.empty(text.shape[1], np.float32)
     ends = np.append(np.flatnonzero(np.diff(held.indptr // MOST_ENTRIES)) + 1, text.shape[1])
-    for start, end in itertools.pairwise([0, *np.unique(ends).tolist()]):
-        here = slice(held.indptr[start], held.indptr[end])
-        day = days[held.indices[here]]
-        term = np.repeat(np.arange(end - start), np.diff(held.indptr[start : end + 1]))
-        dated = ~np.isnan(day)
-        day, term = day[dated], term[dated]
-        times = np.bincount(term, minlength=end - start)
-        crowding[start:end] = _crowding(day[np.lexsort((day, term))], times, background)
+    for start, end in itertools.pairwise([0, *distinct(ends).tolist()]):
+        day = days[held.indices[held.indptr[start] : held.indptr[end]]]
+        crowding[start:end] = _crowding(day, np.diff(held.indptr[start : end + 1]).astype(np.int64), background)
     return crowding
 
 
 MOST_ENTRIES = 2_000_000
-"""Terms of articles that are sorted by date at once, about; bounds the memory."""
+"""Terms of articles whose dates are looked at at once, about; bounds the memory."""
 
 
 def crowding_of_terms(days: Sequence[NDArray[np.float64]], background: Background) -> NDArray[np.float32]:
@@ -345,7 +346,7 @@ def evidence_of(
 
 def _comes_again(shared_crowding: NDArray[np.float32], days_apart: NDArray[np.float64]) -> NDArray[np.float32]:
     far = np.nan_to_num(np.clip((days_apart - SOON) / (7 - SOON), 0, 1), nan=0.0)
-    spread = np.maximum(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)), 0) / MOST_SPREAD
+    spread = np.clip(np.log(USUAL_CROWDING / (shared_crowding + LEAST_CROWDING)) / MOST_SPREAD, 0, 1)  # rounding may go beyond
     return np.asarray(far * spread, np.float32)
 
 

@@ -11,6 +11,7 @@ from hashlib import blake2b
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.distinct import distinct
 from recommender.pipeline.candidates import Pairs
 
 
@@ -50,47 +51,62 @@ def thread_groups(
     powers = same_story.astype(np.float64) ** config.emphasis
     for one, other, power in zip(left, right, powers.tolist(), strict=True):
         joining.known[one][other] = joining.known[other][one] = power
-    joining.run([(one, other) for one, other, is_sure in zip(left, right, same_story >= config.join, strict=True) if is_sure])
+    sure = same_story >= config.join
+    joining.run(distinct(pairs.left[usable][sure], pairs.right[usable][sure]).tolist())
     return sorted(sorted(group) for group in joining.members if len(group) > 1)
 
 
 class _Joining:
-    """The groups, and between neighbouring groups the sum of the known probabilities, each to the power of `emphasis`."""
+    """The groups, and between neighbouring groups the sum of the known probabilities, each to the power of `emphasis`.
+
+    A group waits with its best neighbour alone. When that has gone, or has grown, the next best is found: no group can come
+    closer to another by joining a third, as the mean of both is at most the higher one (so linkage is *reducible*).
+    """
 
     def __init__(self, n_articles: int, config: LinkingConfig) -> None:
-        self.config = config
+        self.least = config.join**config.emphasis
         self.members: list[list[int]] = [[position] for position in range(n_articles)]
         self.known: list[dict[int, float]] = [{} for _ in range(n_articles)]
+        self.waiting: list[tuple[float, int, int, int, int, int]] = []
+        """(-mean of the powers, the two groups, their sizes then, which of them waits): the order is that of the power mean."""
 
-    def run(self, sure: list[tuple[int, int]]) -> None:
-        """Join groups until no two are close enough; `sure` are the pairs that are so by themselves."""
-        least = self.config.join**self.config.emphasis
-        heap = [self._entry(one, other) for one, other in sure]
-        heapq.heapify(heap)
-        while heap:
-            _, one, other, size_one, size_other = heapq.heappop(heap)
+    def run(self, sure: list[int]) -> None:
+        """Join groups until no two are close enough; `sure` are those with a pair that is so by itself."""
+        for position in sure:
+            self._wait(position)
+        while self.waiting:
+            _, one, other, size_one, size_other, waits = heapq.heappop(self.waiting)
+            if not self.members[waits]:
+                continue
             if len(self.members[one]) != size_one or len(self.members[other]) != size_other:
-                continue  # one of them has grown or is gone; its present entry is in the heap too
-            kept = self._join(one, other)
-            size = len(self.members[kept])
-            for neighbour, total in self.known[kept].items():
-                if total >= least * size * len(self.members[neighbour]):
-                    heapq.heappush(heap, self._entry(kept, neighbour))
+                if len(self.members[waits]) == (size_one if waits == one else size_other):  # else it waits anew already
+                    self._wait(waits)
+                continue
+            self._wait(self._join(one, other))
 
-    def _entry(self, one: int, other: int) -> tuple[float, int, int, int, int]:
-        """Ordered by the mean of the powers, as by the power mean."""
-        one, other = min(one, other), max(one, other)
-        size_one, size_other = len(self.members[one]), len(self.members[other])
-        return -self.known[one][other] / (size_one * size_other), one, other, size_one, size_other
+    def _wait(self, group: int) -> None:
+        """Put a group in line with the neighbour that is closest to it, if any is close enough; in doubt the first pair."""
+        members = self.members
+        size = len(members[group])
+        best, nearest = 0.0, -1
+        for neighbour, total in self.known[group].items():
+            mean = total / (size * len(members[neighbour]))
+            if mean > best or (mean == best and neighbour < nearest):
+                best, nearest = mean, neighbour
+        if nearest >= 0 and best >= self.least:
+            one, other = min(group, nearest), max(group, nearest)
+            heapq.heappush(self.waiting, (-best, one, other, len(members[one]), len(members[other]), group))
 
     def _join(self, one: int, other: int) -> int:
         kept, gone = (one, other) if len(self.known[one]) >= len(self.known[other]) else (other, one)
         self.members[kept] += self.members[gone]
         self.members[gone] = []
+        ours = self.known[kept]
         for neighbour, total in self.known[gone].items():
-            del self.known[neighbour][gone]
+            theirs = self.known[neighbour]
+            del theirs[gone]
             if neighbour != kept:
-                self.known[kept][neighbour] = self.known[neighbour][kept] = self.known[kept].get(neighbour, 0.0) + total
+                ours[neighbour] = theirs[kept] = ours.get(neighbour, 0.0) + total
         self.known[gone] = {}
         return kept
 

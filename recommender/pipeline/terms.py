@@ -19,6 +19,7 @@ from recommender.growing import Growing
 NAME_SHARE = 0.8
 """Share of a word's places inside sentences with a capital from which it counts as a name."""
 
+
 class Vocabulary:
     """Every term seen, its id, and what the archive knows of it. Grows; an id is never given twice."""
 
