@@ -44,15 +44,18 @@ The way of the data, which is the way of the imports:
     answers.py                  what a reader gets: lists, threads, explanations
     reports.py                  what the site is told of its index: measures, findings, what was saved
     evaluation.py               B-cubed, nDCG, recall: measures that know nothing of the engine
+    distinct.py                 integers, each once
     growing.py                  arrays that grow at their end
     parallel.py                 pieces of work, one after another, on all cores
     progress.py                 the progress of long work on a terminal
     storage/schema.py           the tables of a store
+    storage/packing.py          the links of an article in one blob
     storage/damage.py           errors of SQLite -> what is wrong with an index
     storage/folder.py           the index folder: which store counts, and how another takes its place
     storage/claiming.py         a folder for one process at a time
     storage/store.py            the one durable truth: an SQLite file
     archives/links.py           links between articles as arrays
+    archives/packed.py          those of many articles, out of what the store keeps and back
     archives/graph.py           all links of an archive, and who is in a thread with whom
     archives/archive.py         all articles of an index in memory
     archives/spool.py           the texts of an archive in a nameless file, while it is built
@@ -63,10 +66,13 @@ The way of the data, which is the way of the imports:
     writing/writer.py           who may write, and in what transaction
     writing/records.py          rows of the store: articles, terms, vectors, links
     writing/stories.py          threads into the store
+    writing/telling.py          what the store keeps of links, with reasons, brought up to date
     writing/sidebars.py         lists into the store
     writing/following.py        what follows from a change: threads, lists, the saved neighbour search
     writing/building.py         build, rebuild: all articles down the pipeline, into a new store
     writing/updating.py         add, remove, reweigh, overrule: what came, changed or went
+    upkeep/findings.py          what does not fit together, a kind at a time
+    upkeep/linkage.py           links compared with their other sides, lists and threads
     upkeep/integrity.py         everything in an index compared with everything else in it
     upkeep/compaction.py        an index made anew of its own rows, without a trace of what was removed
     upkeep/backups.py           an index in one checked file, and back

@@ -348,7 +348,10 @@ class Recommender:
             return check(store)
 
     def compact(self) -> tuple[int, int]:
-        """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after)."""
+        """Let no trace be left of what was removed, and give back its room; (bytes before, bytes after).
+
+        An index of the last format before this one is brought up to date: `Recommender(index).compact()`.
+        """
         from recommender.upkeep import compaction
 
         return compaction.compact(self._folder, self._options())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import shutil
 import sqlite3
 import zlib
 from dataclasses import replace
@@ -16,9 +18,11 @@ from recommender import Article, Recommender
 from recommender.cli import app
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.rules import Rule
-from recommender.storage.folder import read_manifest
+from recommender.storage.folder import MANIFEST, read_manifest
 from recommender.storage.store import Store
 from tests.archives import FIRST_DAY, newspaper, report
+from tests.links import links_in, unfold
+from tests.test_engine import contents_of
 
 ARTICLES = newspaper(8, 5)
 SECRET = Article(
@@ -38,9 +42,16 @@ def index(tmp_path: Path) -> Path:
     return tmp_path / "index"
 
 
+def file_of(index: Path) -> Path:
+    """The store that counts."""
+    return index / str(read_manifest(index)["store"])
+
+
 def traces(index: Path) -> set[str]:
-    """Which of the words stand in any file of an index, its deflated text too."""
-    everything = b"\n".join(path.read_bytes() for path in index.iterdir())
+    """Which of the words stand in any file of an index, its deflated text and the deflated reasons of lists too."""
+    with contextlib.closing(sqlite3.connect(file_of(index))) as db:
+        reasons = [str(link[5]) for row, blob in db.execute("SELECT row, packed FROM links") for link in links_in(row, blob)]
+    everything = b"\n".join([*(path.read_bytes() for path in index.iterdir()), *(line.encode() for line in reasons)])
     deflated = zlib.compress(json.dumps([SECRET.title, SECRET.body], ensure_ascii=False).encode(), 6)
     found = {word for word in WORDS if word.encode() in everything.lower()}
     return found | ({"the deflated text"} if deflated in everything else set())
@@ -138,3 +149,39 @@ def test_the_command_says_what_it_gave_back(index: Path, tmp_path: Path) -> None
     assert done.stderr.startswith(f"compacted {index}: ")
     assert CliRunner().invoke(app, ["compact", "--index", str(tmp_path / "none")]).exit_code == 4
     assert not (tmp_path / "none").exists()
+
+
+FORMAT_2 = """
+DROP TABLE main.links;
+CREATE TABLE main.links (
+    row INTEGER NOT NULL, other INTEGER NOT NULL, score REAL NOT NULL, same REAL NOT NULL, relation INTEGER NOT NULL,
+    reasons TEXT, similar INTEGER, sidebar INTEGER, PRIMARY KEY (row, other)
+) WITHOUT ROWID;
+"""
+
+
+def test_an_index_of_the_second_format_is_brought_up_to_date(index: Path) -> None:
+    """Refused by all else, `compact` makes of its rows of links what they are now; all that was in it is the same."""
+    engine = Recommender.open(index)
+    engine.add_rule("pin s00a0 s01a0")
+    engine.add_rule("never s02a0 s02a1")
+    engine.compact()
+    engine.close()
+    today = Path(shutil.copytree(index, index.parent / "today"))
+    with contextlib.closing(sqlite3.connect(file_of(index))) as db:
+        unfold(db)
+        db.executescript(FORMAT_2)
+        for *link, reasons, similar, sidebar in db.execute(
+            "SELECT row, other, score, same, relation, reasons, similar, sidebar FROM temp.links ORDER BY row, other"
+        ).fetchall():
+            told = None if reasons is None else json.dumps(reasons.split("\t") if reasons else [])
+            db.execute("INSERT INTO main.links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*link, told, similar, sidebar))
+        db.commit()
+    (index / MANIFEST).write_text(json.dumps(read_manifest(index) | {"format": 2}))
+    done = CliRunner().invoke(app, ["related", "s00a0", "--index", str(index)])
+    assert (done.exit_code, done.stdout) == (4, "")
+    assert "bring it up to date with `recommender compact`, which loses nothing" in done.stderr
+    assert CliRunner().invoke(app, ["compact", "--index", str(index)]).exit_code == 0
+    assert contents_of(index) == contents_of(today)
+    assert Recommender.open(index).check() == []
+    assert Recommender.open(index).rules() == Recommender.open(today).rules()

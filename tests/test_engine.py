@@ -38,6 +38,7 @@ from recommender.storage.store import Store
 from recommender.writing import building, updating
 from recommender.writing.writer import WriteOptions
 from tests.archives import FIRST_DAY, newspaper, planted, report
+from tests.links import unfold
 from tests.models import WORDS, static_model, transformer_model
 
 ARTICLES = newspaper(4, 3, 3)
@@ -93,6 +94,7 @@ def check(index: Path) -> None:
     archive = load(store)
     holders = np.bincount(archive.counts_of(np.arange(len(archive))).text.indices, minlength=len(archive.vocabulary))
     np.testing.assert_array_equal(archive.vocabulary.document_frequency, holders)
+    unfold(store.db)
     found = store.query("SELECT row, other, same FROM links WHERE row < other ORDER BY row, other")
     place = {row: number for number, row in enumerate(sorted(rows))}
     pairs = Pairs(*(np.array([place[link[side]] for link in found], np.int64) for side in (0, 1)))
@@ -127,6 +129,7 @@ def check_threads(store: Store) -> None:
 
 def check_links(store: Store, rows: set[int]) -> None:
     """Every link from both sides and between articles that are there; the places of every list without a gap."""
+    unfold(store.db)
     links = store.query("SELECT row, other, score, same, relation, reasons, similar, sidebar FROM links")
     thread = dict(store.query("SELECT row, thread FROM articles"))
     known = {(row, other): values for row, other, *values in links}

@@ -15,6 +15,7 @@ from recommender.cli import app
 from recommender.storage.folder import CACHE, read_manifest
 from recommender.storage.store import PAGE
 from tests.archives import newspaper, report
+from tests.links import fold, unfold
 
 ARTICLES = newspaper(4, 3, 3)
 
@@ -41,8 +42,13 @@ def kinds(index: Path) -> set[str]:
 def spoil(index: Path, sql: str) -> None:
     """Run statements on the file behind everyone's back; each must change something."""
     connection = sqlite3.connect(index / str(read_manifest(index)["store"]), isolation_level=None)
+    of_links = " links " in sql
+    if of_links:
+        unfold(connection)
     for statement in sql.split(";"):
         assert connection.execute(statement).rowcount > 0
+    if of_links:
+        fold(connection)
     connection.close()
 
 
@@ -84,7 +90,9 @@ DAMAGE = {
     "UPDATE links SET relation = 2": "relation that the threads do not bear out",
     "UPDATE links SET similar = NULL WHERE similar = 0": "list with a gap, similar",
     "UPDATE links SET sidebar = 7 WHERE sidebar = 1": "list with a gap, sidebar",
-    "UPDATE links SET reasons = '[' WHERE similar = 0": "place in a list without reasons",
+    "UPDATE main.links SET packed = substr(packed, 1, 40)": "links that are not what was written",
+    "UPDATE main.links SET packed = CAST(substr(packed, 1, 20) || x'01' || substr(packed, 22) AS BLOB)":
+        "links that are not what was written",
     "UPDATE links SET similar = 1 - similar WHERE similar < 2": "list out of order",
     "UPDATE threads SET size = 4 WHERE number = 1": "thread of another size than it says",
     "UPDATE threads SET lead = 15 WHERE number = 1": "thread whose lead is not in it",

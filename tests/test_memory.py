@@ -19,6 +19,7 @@ from recommender.errors import IndexUnusableError
 from recommender.storage.store import Store
 from recommender.writing import following, sidebars, updating
 from tests.archives import newspaper, report
+from tests.links import unfold
 from tests.test_engine import contents_of
 
 Step = Callable[[Recommender], object]
@@ -93,12 +94,16 @@ def test_lists_that_were_left_alone_are_those_that_would_be_written(tmp_path: Pa
     store = Store.open(tmp_path / "index", write=True)
     asked = "SELECT row, other, score, same, relation, similar, sidebar, reasons IS NULL FROM links ORDER BY row, other"
     with store.transaction():
+        unfold(store.db)
         before = store.query(asked)
+        store.db.execute("DROP TABLE temp.links")
         memory = Memory()
         archive, graph = memory.archive(store), memory.graph(store)
         store.db.execute("DELETE FROM links")
+        progress: Callable[[int, int], None] = lambda done, of: None  # noqa: E731
         everything = np.flatnonzero(np.isin(archive.rows, [row for (row,) in store.query("SELECT row FROM articles")]))
-        sidebars.write_lists(store, archive, graph, archive.texts, everything, everything, lambda done, of: None, again=True)
+        sidebars.write_lists(store, archive, graph, archive.texts, everything, everything, everything, progress, again=True)
+        unfold(store.db)
         pinned = {tuple(sorted(pair)) for pair in _pins(store)}
         after = store.query(asked)
         drifts = [

@@ -22,6 +22,7 @@ from recommender.pipeline.scoring import Scores
 from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
 from tests.archives import newspaper, report
+from tests.links import unfold
 from tests.models import static_model
 from tests.pipeline.test_rules import any_rule
 from tests.test_engine import check_links, check_threads
@@ -57,6 +58,7 @@ def state(engine: Recommender) -> tuple[object, ...]:
         for profile in ("sidebar", "similar")
     ]
     store = Store.open(engine._folder)
+    unfold(store.db)
     links = store.query(
         "SELECT a.id, b.id, round(l.score, 4), round(l.same, 4) FROM links l JOIN articles a ON a.row = l.row"
         " JOIN articles b ON b.row = l.other ORDER BY 1, 2"

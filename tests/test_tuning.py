@@ -30,6 +30,7 @@ from recommender.pipeline.scoring import NAMES, Weights, probability, shipped_we
 from recommender.reports import HeldOut
 from recommender.writing import updating
 from tests.archives import FIRST_DAY, SYLLABLES, newspaper
+from tests.links import unfold
 
 GOLD = Path(__file__).parents[1] / "recommender" / "sample" / "gold.csv"
 NOTHING = dict.fromkeys(NAMES, 0.0)
@@ -210,6 +211,7 @@ def contents_of(index: Path) -> list[str]:
 def written(index: Path, *ids: str) -> dict[tuple[str, str], tuple[float, ...]]:
     """Every link by the ids of its articles: scores, relation and places."""
     with sqlite3.connect(next(index.glob("store-*.sqlite"))) as db:
+        unfold(db)
         found = db.execute(
             "SELECT a.id, b.id, score, same, relation, similar, sidebar FROM links"
             " JOIN articles a ON a.row = links.row JOIN articles b ON b.row = other"

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.archives.links import Links, in_a_row, linked
+from recommender.distinct import distinct
 from recommender.growing import Growing, GrowingRows
 from recommender.parallel import in_order
 from recommender.pipeline.candidates import (
@@ -41,6 +42,9 @@ from recommender.pipeline.wording import Wording
 
 BLOCK = 2_000
 """Articles whose neighbours are asked for at once; bounds the memory of a build."""
+
+FEW = 500
+"""The same of articles that are compared one by one, by postings."""
 
 PAIRS = 100_000
 """Pairs that are compared at once; bounds it too."""
@@ -195,13 +199,15 @@ class Archive:
 
         return in_a_row(told())
 
-    def candidates(self, query: Views) -> Found:
-        """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice."""
+    def candidates(self, query: Views, nearest: Found | None = None) -> Found:
+        """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice.
+
+        `nearest` are the neighbours where they are known already."""
         lookup = self._looked_up()
         text = heaviest_terms(query.text, self.vocabulary.document_frequency)
         lead = heaviest_terms(query.lead, self._in_leads.values)
         found = [
-            self._nearest(query.vectors),
+            nearest or self._nearest(query.vectors),
             lookup.text.most_alike(text, LEXICAL + 1, len(self.rows)),
             lookup.lead.most_alike(lead, LEXICAL_LEAD + 1, len(self.rows)),
         ]
@@ -211,15 +217,22 @@ class Archive:
     def compare_few(self, places: NDArray[np.int64]) -> Iterator[tuple[int, Links]]:
         """(articles done, the links of these articles with all others), a block after another, at a cost that follows from the
         articles given and hardly from the archive."""
-        for done, part in zip(_ends(len(places)), _blocks(places), strict=True):
-            queries, found = self.candidates(self.views(part))
+        self._looked_up()  # all blocks look at the same
+
+        def compare(asked: tuple[NDArray[np.int64], Views, Found]) -> Links:
+            part, query, nearest = asked
+            queries, found = self.candidates(query, nearest)
             pairs = unique_pairs(part[queries], found)
             here, sides = np.unique(np.concatenate(pairs), return_inverse=True)
             views = self.views(here)
             views = views.over(views.terms())
             left, right = np.split(sides, 2)
             evidence = evidence_of(views, left, views, right, self.background)
-            yield done, linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
+            return linked(pairs, evidence, self.weights, (views.words[left], views.words[right]))
+
+        views = ((part, self.views(part)) for part in _blocks(places, FEW))
+        asked = ((part, query, self._nearest(query.vectors)) for part, query in views)  # FAISS is on all cores by itself
+        yield from zip(_ends(len(places), FEW), in_order(compare, asked), strict=True)
 
     def _nearest(self, vectors: NDArray[np.float32]) -> Found:
         nearest = self.index.search(vectors, DENSE + 1).rows
@@ -279,7 +292,7 @@ class Archive:
     def _count(self, counts: TermCounts, sign: int) -> NDArray[np.int32]:
         np.add.at(self.occurrences, counts.text.indices, sign * counts.text.data)
         np.add.at(self._in_leads.values, counts.lead.indices, sign)
-        return np.unique(counts.text.indices)
+        return distinct(counts.text.indices)
 
     def _crowd(self, terms: NDArray[np.int32]) -> None:
         """Bring the crowding of these terms up to date; one article more does not change that of very common ones."""
@@ -350,8 +363,8 @@ STALE = 0.1
 nominate and not to judge, are computed anew."""
 
 
-def _blocks(places: NDArray[np.int64]) -> list[NDArray[np.int64]]:
-    return [places[start : start + BLOCK] for start in range(0, len(places), BLOCK)]
+def _blocks(places: NDArray[np.int64], block: int = BLOCK) -> list[NDArray[np.int64]]:
+    return [places[start : start + block] for start in range(0, max(len(places), 1), block)]
 
 
 def _slices(n_pairs: int) -> list[slice]:

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.archives.links import Links, LinksOf, Written
+from recommender.archives.links import Links, LinksOf
+from recommender.distinct import distinct
 from recommender.growing import Growing
 from recommender.pipeline.candidates import Pairs
 
@@ -19,7 +20,6 @@ class _Pool:
     def __init__(self, links: LinksOf) -> None:
         self._others, self._related = Growing(links.others), Growing(links.related)
         self._same, self._duplicate = Growing(links.same), Growing(links.duplicate)
-        self._written = [Growing(field) for field in links.written]
 
     def __len__(self) -> int:
         return len(self._others)
@@ -29,14 +29,11 @@ class _Pool:
         self._related.extend(links.related)
         self._same.extend(links.same)
         self._duplicate.extend(links.duplicate)
-        for field, values in zip(self._written, links.written, strict=True):
-            field.extend(values)
 
     @property
     def links(self) -> LinksOf:
         """Not copied."""
-        written = Written(*(field.values for field in self._written))
-        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values, written)
+        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values)
 
 
 class Graph:
@@ -85,16 +82,10 @@ class Graph:
         at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(self._starts.values[places] - ends + lengths, lengths)
         return np.repeat(np.arange(len(places)), lengths), at
 
-    def know_written(self, places: NDArray[np.int64], written: Written) -> None:
-        """What the store has of the links of these places from now on, in the order of `of_all`."""
-        at = self._at(places)[1]
-        for field, values in zip(self._pool.links.written, written, strict=True):
-            field[at] = values
-
     def beside(self, places: NDArray[np.int64], least: float = 0.0) -> NDArray[np.int64]:
         """The articles that are linked with any of these with `same` at least so high; rising."""
         _, others, same = self.same_of_all(places)
-        return np.unique(others[same >= least])
+        return distinct(others[same >= least])
 
     def within(self, places: NDArray[np.int64], least: float = 0.0) -> tuple[Pairs, NDArray[np.float32]]:
         """(pairs, `same`) of the links between these articles, numbered in the order given, from `least` up."""
@@ -109,34 +100,22 @@ class Graph:
         """(groups, m, m) `same` of the articles of each group with each other, 0 where nothing is known of them; of (groups, m)
         places, -1 where there is none."""
         here, at = np.unique(groups, return_inverse=True)
+        at = at.reshape(groups.shape)
+        nobody = int(np.count_nonzero(here < 0))
+        pairs, same = self.within(here[nobody:])
+        left, right = pairs.left + nobody, pairs.right + nobody
         if len(here) <= MOST_IN_A_TABLE:
             table = np.zeros((len(here), len(here)), np.float32)
-            pairs, same = self.within(here[here >= 0])
-            first = np.count_nonzero(here < 0)
-            table[pairs.left + first, pairs.right + first] = table[pairs.right + first, pairs.left + first] = same
-            at = at.reshape(groups.shape)
+            table[left, right] = table[right, left] = same
             return table[at[:, :, None], at[:, None, :]]
+        ends = np.concatenate([left, right]), np.concatenate([right, left])
+        near = sparse.coo_matrix((np.tile(same, 2), ends), shape=(len(here), len(here))).tocsr()
         alike = np.zeros((*groups.shape, groups.shape[1]), np.float32)
         at_once = max(1, MOST_SLOTS // len(here))
         for start in range(0, len(groups), at_once):
             part = slice(start, start + at_once)
-            self._tell_alike(groups[part], here[here >= 0], alike[part])
+            _tell_alike(at[part], groups[part] >= 0, near, alike[part])
         return alike
-
-    def _tell_alike(self, groups: NDArray[np.int64], here: NDArray[np.int64], alike: NDArray[np.float32]) -> None:
-        """Enter what is known of each group, whose places are all `here`, into (groups, m, m) zeros."""
-        column = np.full(len(self), -1, np.int64)
-        column[here] = np.arange(len(here))
-        group, member = np.nonzero(groups >= 0)
-        places = groups[group, member]
-        slots = np.full((len(groups), len(here)), -1, np.int32)
-        slots[group, column[places]] = member
-        number, others, same = self.same_of_all(places)
-        inside = column[others] >= 0
-        number, columns, same = number[inside], column[others[inside]], same[inside]
-        slot = slots[group[number], columns]
-        number, slot, same = number[slot >= 0], slot[slot >= 0], same[slot >= 0]
-        alike[group[number], member[number], slot] = same
 
     def connect(self, n_places: int, links: Links) -> None:
         """Add links, in place of those that are there between the same articles; the archive may have grown."""
@@ -198,6 +177,24 @@ class Graph:
         first = np.full(len(here), len(self), np.int64)
         np.minimum.at(first, labels, here)
         self.copies[here] = first[labels]
+
+
+def _tell_alike(
+    groups: NDArray[np.int64], is_there: NDArray[np.bool_], near: sparse.csr_matrix, alike: NDArray[np.float32]
+) -> None:
+    """Enter what `near` (n, n) says of those of each group that are there, numbers of its rows, into (groups, m, m) zeros."""
+    group, member = np.nonzero(is_there)
+    rows = groups[group, member]
+    slots = np.full((len(groups), near.shape[0]), -1, np.int32)
+    slots[group, rows] = member
+    lengths = np.diff(near.indptr)[rows]
+    ends = np.cumsum(lengths)
+    at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(near.indptr[rows] - ends + lengths, lengths)
+    number = np.repeat(np.arange(len(rows)), lengths)
+    slot = slots[group[number], near.indices[at]]
+    inside = np.flatnonzero(slot >= 0)
+    number = number[inside]
+    alike[group[number], member[number], slot[inside]] = near.data[at[inside]]
 
 
 MOST_IN_A_TABLE = 1_000

@@ -49,7 +49,7 @@ class Links:
         """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
         starts, others, numbers = self.by_article(n_articles)
         related, same_story, duplicate = self.related[numbers], self.same_story[numbers], self.duplicate[numbers]
-        return starts, LinksOf(others.astype(np.int64), related, same_story, duplicate, unwritten(len(others)))
+        return starts, LinksOf(others.astype(np.int64), related, same_story, duplicate)
 
 
 class LinksOf(NamedTuple):
@@ -59,45 +59,17 @@ class LinksOf(NamedTuple):
     related: NDArray[np.float32]
     same: NDArray[np.float32]
     duplicate: NDArray[np.bool_]
-    written: Written
 
     def take(self, chosen: Any) -> LinksOf:
         """Some of them, by place, mask or slice."""
-        return LinksOf(
-            self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen], self.written.take(chosen)
-        )
+        return LinksOf(self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen])
 
     def and_more(self, more: LinksOf) -> LinksOf:
         """With others after them."""
-        return LinksOf(
-            np.concatenate([self.others, more.others]),
-            np.concatenate([self.related, more.related]),
-            np.concatenate([self.same, more.same]),
-            np.concatenate([self.duplicate, more.duplicate]),
-            Written(*(np.concatenate(pair) for pair in zip(self.written, more.written, strict=True))),
-        )
+        return LinksOf(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
 
 
-class Written(NamedTuple):
-    """What the store has of links as the articles at one end see them; all fields (n,), -1 where it has nothing."""
-
-    relation: NDArray[np.int16]
-    """Place in RELATIONS."""
-    similar: NDArray[np.int16]
-    """Place in the list of that profile, 0 is the first."""
-    sidebar: NDArray[np.int16]
-
-    def take(self, chosen: Any) -> Written:
-        """Some of them, by place, mask or slice."""
-        return Written(self.relation[chosen], self.similar[chosen], self.sidebar[chosen])
-
-
-def unwritten(n: int) -> Written:
-    """Of n links that the store does not have."""
-    return Written(np.full(n, -1, np.int16), np.full(n, -1, np.int16), np.full(n, -1, np.int16))
-
-
-NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_), unwritten(0))
+NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_))
 
 
 def in_a_row(parts: Iterable[Links]) -> Links:

@@ -12,7 +12,8 @@ from scipy import sparse
 
 from recommender.archives.archive import Archive, days_of
 from recommender.archives.graph import Graph
-from recommender.archives.links import Links, Written
+from recommender.archives.links import Links
+from recommender.archives.packed import held_in
 from recommender.errors import IndexUnusableError
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.content import Boilerplate
@@ -23,6 +24,7 @@ from recommender.pipeline.scoring import Weights, shipped_weights
 from recommender.pipeline.terms import TermCounts, Vocabulary
 from recommender.storage.damage import unreadable
 from recommender.storage.folder import CACHE
+from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
 
 
@@ -136,26 +138,26 @@ def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
 
 def load_graph(store: Store, archive: Archive) -> Graph:
     """The links and threads of the store, by place in the archive; without links that are there for a pin alone (`same` is 0)."""
-    found = np.array(
-        store.query(
-            "SELECT row, other, score, same, relation, coalesce(similar, -1), coalesce(sidebar, -1) FROM links WHERE same > 0"
-        ),
-        np.float64,
-    ).reshape(-1, 7)
-    left, right = (archive.places_of(found[:, column].astype(np.int64)) for column in (0, 1))
-    once = left < right
-    links = Links(
-        pairs=Pairs(left[once], right[once]), related=found[once, 2].astype(np.float32),
-        same_story=found[once, 3].astype(np.float32), duplicate=found[once, 4] == 0,
-    )  # fmt: skip
-    graph = Graph(len(archive.rows), links)
+    held, _ = held_in(*stored_links(store))
+    kept = held.same > 0
+    left, right = archive.places_of(held.owners[kept]), archive.places_of(held.others[kept])
     order, turned = np.lexsort((right, left)), np.lexsort((left, right))
     if (left[order] != right[turned]).any() or (right[order] != left[turned]).any():
         raise ValueError("a link that stands on one side alone")
-    written = found[order, 4:].astype(np.int16)
-    graph.know_written(np.arange(len(graph)), Written(written[:, 0], written[:, 1], written[:, 2]))
+    once = left < right
+    links = Links(
+        pairs=Pairs(left[once], right[once]), related=held.related[kept][once], same_story=held.same[kept][once],
+        duplicate=held.relation[kept][once] == RELATIONS.index("duplicate"),
+    )  # fmt: skip
+    graph = Graph(len(archive.rows), links)
     graph.threads[:] = stored_threads(store, archive)
     return graph
+
+
+def stored_links(store: Store) -> tuple[list[int], list[bytes]]:
+    """(the rows of all articles that have links, rising, the blob of each)."""
+    found = store.query("SELECT row, packed FROM links ORDER BY row")
+    return [row for row, _ in found], [blob for _, blob in found]
 
 
 def stored_threads(store: Store, archive: Archive) -> NDArray[np.int64]:

@@ -99,9 +99,9 @@ def compact(index: IndexOption = DEFAULT_INDEX, quiet: QuietOption = False, debu
     """Leave no trace of what was removed, and give back its room.
 
     The index is written anew: neither ids nor words of removed articles stand in any of its files then. Readers see the old
-    one until the new one is complete.
+    one until the new one is complete. An index that an older version wrote is brought up to date by it.
     """
-    before, after = Recommender.open(index).compact()
+    before, after = Recommender(index).compact()
     if not quiet:
         say(f"compacted {index}: {before / 1e6:.1f} MB before, {after / 1e6:.1f} MB now")
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.archives.archive import Archive
+from recommender.archives.loading import stored_links
+from recommender.archives.packed import held_in
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import (
     Elements,
@@ -115,7 +117,10 @@ def held_of(store: Store, archive: Archive, rows: NDArray[np.int64]) -> Held:
     """What the index holds of the articles of these rows."""
     position = {row: number for number, row in enumerate(rows.tolist())}
     lists: list[list[int]] = [[] for _ in position]
-    for row, other in store.query("SELECT row, other FROM links WHERE similar IS NOT NULL ORDER BY row, similar"):
+    held, _ = held_in(*stored_links(store))
+    listed = np.flatnonzero(held.similar >= 0)
+    listed = listed[np.lexsort((held.similar[listed], held.owners[listed]))]
+    for row, other in zip(held.owners[listed].tolist(), held.others[listed].tolist(), strict=True):
         if row in position and other in position:
             lists[position[row]].append(position[other])
     thread_of = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))

@@ -17,14 +17,17 @@ from pathlib import Path
 from typing import Any
 
 from recommender.errors import IndexUnusableError
-from recommender.storage.schema import FORMAT
+from recommender.storage.schema import FORMAT, OLDER
 
 MANIFEST = "manifest.json"
 CACHE = "neighbours.faiss"
 
 
-def read_manifest(folder: Path) -> dict[str, Any]:
-    """The manifest of an index; IndexUnusableError where there is none, or one of another format."""
+def read_manifest(folder: Path, *, older: bool = False) -> dict[str, Any]:
+    """The manifest of an index; IndexUnusableError where there is none, or one of another format.
+
+    Where `older` ones are wanted too, those that `compact` brings up to date are read.
+    """
     try:
         manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
         version, name = manifest["format"], manifest["store"]
@@ -36,17 +39,21 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         raise IndexUnusableError(
             str(folder), f"its manifest cannot be read ({error})", "build it again with `recommender build`"
         ) from error
-    if version != FORMAT:
+    if version != FORMAT and not (older and version in OLDER):
         reason = f"it is of format {version}, this version reads format {FORMAT}"
-        first = "use" if isinstance(version, int) and version > FORMAT else "export its rules with"
-        raise IndexUnusableError(
-            str(folder), reason, f"{first} the version that wrote it, or build it again with `recommender build`"
-        )
+        raise IndexUnusableError(str(folder), reason, _remedy(version))
     if Path(str(name)).name != name:
         raise IndexUnusableError(
             str(folder), "its manifest names a file outside the index", "build it again with `recommender build`"
         )
     return dict(manifest)
+
+
+def _remedy(version: object) -> str:
+    if version in OLDER:
+        return "bring it up to date with `recommender compact`, which loses nothing"
+    first = "use" if isinstance(version, int) and version > FORMAT else "export its rules with"
+    return f"{first} the version that wrote it, or build it again with `recommender build`"
 
 
 @contextlib.contextmanager
@@ -57,7 +64,7 @@ def successor(folder: Path) -> Iterator[tuple[Path, dict[str, Any]]]:
     file = folder / name
     manifest: dict[str, Any] = {"format": FORMAT, "store": name}
     with contextlib.suppress(IndexUnusableError):  # without a manifest to trust nothing is known to be a leftover
-        _forget_all_but(folder, {name, str(read_manifest(folder)["store"])})  # of a build that was killed
+        _forget_all_but(folder, {name, str(read_manifest(folder, older=True)["store"])})  # of a build that was killed
     try:
         yield file, manifest
         _sync(file)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from recommender.answers import Relation
 
-FORMAT = 2
+FORMAT = 3
 """Version of the manifest and of the tables; raised with every change that older code would misread."""
 
+OLDER = frozenset({2})
+"""Formats that `compact` brings up to date: of 2 the links were rows of a table, with reasons as JSON."""
+
 RELATIONS: tuple[Relation, ...] = ("duplicate", "same-story", "related")
-"""`links.relation` holds a place in this tuple."""
+"""A link holds a place in this tuple."""
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value) WITHOUT ROWID;
@@ -35,16 +38,7 @@ CREATE TABLE vocabulary (
     number INTEGER PRIMARY KEY, term TEXT NOT NULL, spelling TEXT NOT NULL,
     articles INTEGER NOT NULL, capitals INTEGER NOT NULL, smalls INTEGER NOT NULL
 );
-CREATE TABLE links (             -- every pair twice, once from either side
-    row INTEGER NOT NULL, other INTEGER NOT NULL,
-    score REAL NOT NULL,         -- related
-    same REAL NOT NULL,          -- same story
-    relation INTEGER NOT NULL,
-    reasons TEXT,                -- JSON; null where no list shows the pair
-    similar INTEGER,             -- place in the list of that profile, 0 is the first
-    sidebar INTEGER,
-    PRIMARY KEY (row, other)
-) WITHOUT ROWID;
+CREATE TABLE links (row INTEGER PRIMARY KEY, packed BLOB NOT NULL);    -- of each article that has any: storage/packing.py
 CREATE TABLE threads (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, label TEXT NOT NULL, keywords TEXT NOT NULL,
     lead INTEGER NOT NULL, size INTEGER NOT NULL, first_instant REAL, last_instant REAL

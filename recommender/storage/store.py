@@ -8,7 +8,9 @@ import os
 import re
 import sqlite3
 import threading
+from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from recommender.answers import Profile, Related, RelatedList, Relation, StoryTh
 from recommender.errors import IndexUnusableError
 from recommender.storage.damage import damaged, is_damage, unreadable
 from recommender.storage.folder import read_manifest, successor
+from recommender.storage.packing import Shown, list_of
 from recommender.storage.schema import RELATIONS, SCHEMA
 
 
@@ -33,12 +36,13 @@ class Store:
         """Whether what a query meets may be the disk's refusal of a write; SQLite writes while it reads, when memory is short."""
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str], *, write: bool = False) -> Store:
-        """Open the index that counts now; IndexUnusableError where there is none or it cannot be read."""
+    def open(cls, folder: str | os.PathLike[str], *, write: bool = False, older: bool = False) -> Store:
+        """Open the index that counts now, also one of an `older` format if that is wanted; IndexUnusableError where there is none
+        or it cannot be read."""
         path = Path(folder)
         tried = None
         while True:
-            manifest = read_manifest(path)
+            manifest = read_manifest(path, older=older)
             file = path / str(manifest["store"])
             try:
                 if file.is_file():
@@ -177,35 +181,36 @@ class Store:
             yield str(article_id)
 
     def listed(self, article_id: str, k: int, profile: Profile) -> RelatedList | None:
-        """The first k of a stored list, and the thread of its article; None where there is no such article.
-
-        One statement, which sees one moment by itself.
-        """
-        place = "similar" if profile == "similar" else "sidebar"
-        rows = self.query(
-            f"SELECT own.id, own.label, s.position, own.size, a.id, a.title, a.url, a.published, l.score, l.relation, t.id,"
-            f" l.reasons FROM articles s LEFT JOIN threads own ON own.number = s.thread"
-            f" LEFT JOIN links l ON l.row = s.row AND l.{place} < ?"
-            f" LEFT JOIN articles a ON a.row = l.other LEFT JOIN threads t ON t.number = a.thread"
-            f" WHERE s.id = ? ORDER BY l.{place}",
-            k,
-            article_id,
-        )
-        self._require_texts([text for r in rows for text in (*r[:2], *r[4:8], r[10])])
-        if not rows:
-            return None
-        thread_id, label, position, size = rows[0][:4]
-        thread = None if thread_id is None else ThreadPlace(id=thread_id, label=label, position=position, size=size)
-        found = [row[4:] for row in rows if row[4] is not None]
-        every_reason = json.loads(f"[{','.join(row[7] or '[]' for row in found)}]")  # one by one they take three times as long
-        items = tuple(
-            Related(
-                id=r[0], title=r[1], url=r[2], published=r[3], score=round(r[4], 4), relation=RELATIONS[r[5]],
-                thread_id=r[6], reasons=tuple(reasons),
+        """The first k of a stored list, and the thread of its article; None where there is no such article."""
+        with self.snapshot():
+            rows = self.query(
+                "SELECT s.id, t.id, t.label, s.position, t.size, l.packed FROM articles s"
+                " LEFT JOIN threads t ON t.number = s.thread LEFT JOIN links l ON l.row = s.row WHERE s.id = ?",
+                article_id,
             )
-            for r, reasons in zip(found, every_reason, strict=True)
-        )  # fmt: skip
-        return RelatedList(id=article_id, thread=thread, items=items)
+            if not rows:
+                return None
+            ((own_id, thread_id, label, position, size, blob),) = rows
+            listed = [] if blob is None else self._list(blob, profile, k)
+            found = self.query(_articles_of(len(listed)), *[one.row for one in listed]) if listed else []
+        self._require_texts([own_id, thread_id, label, *[text for r in found for text in r[1:]]])
+        thread = None if thread_id is None else ThreadPlace(id=thread_id, label=label, position=position, size=size)
+        by_row = {r[0]: r for r in found}
+        if len(by_row) < len(listed):
+            raise damaged(self.folder, ValueError("a link to an article that is not there"))
+        items = [
+            Related(
+                id=r[1], title=r[2], url=r[3], published=r[4], score=round(one.score, 4), relation=RELATIONS[one.relation],
+                thread_id=r[5], reasons=one.reasons,
+            )
+            for one in listed
+            for r in (by_row[one.row],)
+        ]  # fmt: skip
+        return RelatedList(id=article_id, thread=thread, items=tuple(items))
+
+    def _list(self, blob: bytes, profile: Profile, k: int) -> list[Shown]:
+        with unreadable(self.folder):
+            return list_of(blob, profile, k)
 
     def shown(self, row: int, *, score: float = 1.0, relation: Relation = "duplicate", reasons: tuple[str, ...] = ()) -> Related:
         """What a list shows of one article."""
@@ -307,7 +312,8 @@ class Store:
 
     def hub_share(self, k: int = 5) -> float | None:
         """Share of the first k places of all sidebars that the most shown hundredth of the articles takes; None without any."""
-        shown = [count for (count,) in self.query("SELECT count(*) FROM links WHERE sidebar < ? GROUP BY other", k)]
+        times = Counter(one.row for (blob,) in self.query("SELECT packed FROM links") for one in self._list(blob, "sidebar", k))
+        shown = list(times.values())
         most = sorted(shown, reverse=True)[: max(1, self.count("articles") // 100)]
         return round(sum(most) / sum(shown), 4) if shown else None
 
@@ -361,6 +367,15 @@ class Store:
 
 
 TEXTS = frozenset({str, type(None)})
+
+
+@cache
+def _articles_of(n: int) -> str:
+    """The query for what lists show of n articles, by row."""
+    return (
+        "SELECT a.row, a.id, a.title, a.url, a.published, t.id FROM articles a LEFT JOIN threads t ON t.number = a.thread"
+        f" WHERE a.row IN ({', '.join('?' * n)})"
+    )
 
 
 MOST_WORDS = 8

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
+import struct
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
 from recommender.storage.damage import unreadable
 from recommender.storage.folder import CACHE, MANIFEST
+from recommender.storage.packing import NO_PLACE, Columns, deflated, packed
+from recommender.storage.schema import OLDER
 from recommender.storage.store import Store, replacement
 from recommender.writing.writer import WriteOptions, sole_writer
 
@@ -18,16 +23,16 @@ NO_TERM = "∅"
 
 
 def compact(folder: Path, options: WriteOptions) -> tuple[int, int]:
-    """(bytes before, bytes after): all rows into a new file that then takes the place of the old one.
+    """(bytes before, bytes after): all rows into a new file, of today's format, that then takes the place of the old one.
 
     Terms that no article holds are blanked, and keep their numbers, which the embedding and the counts know them by. Ids of
     articles that are gone leave the log of changes, with the labels that no thread bears now: they may be their headlines.
     """
-    with contextlib.closing(Store.open(folder)):  # where there is no index, nothing is left behind
+    with contextlib.closing(Store.open(folder, older=True)):  # where there is no index, nothing is left behind
         pass
     with sole_writer(folder, options):
         before = _size(folder)
-        with contextlib.closing(Store.open(folder)) as old, old.snapshot(), replacement(folder) as new:
+        with contextlib.closing(Store.open(folder, older=True)) as old, old.snapshot(), replacement(folder) as new:
             for table in [name for (name,) in new.query("SELECT name FROM sqlite_master WHERE type = 'table'")]:
                 _copy(old, new, table)
             new.manifest.update({key: value for key, value in old.manifest.items() if key not in new.manifest})
@@ -39,12 +44,32 @@ def compact(folder: Path, options: WriteOptions) -> tuple[int, int]:
 
 def _copy(old: Store, new: Store, table: str) -> None:
     columns = [name for _, name, *_ in new.query(f"PRAGMA table_info({table})")]
-    rows = old.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2")
+    if table == "links" and old.manifest["format"] in OLDER:
+        rows = _folded_links(old)
+    else:
+        rows = old.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2")
     if table == "vocabulary":
         rows = (row if row[3] else (row[0], f"{NO_TERM}{row[0]}", "", 0, 0, 0) for row in rows)
     elif table == "changes":
         rows = _changes(old, rows)
     new.db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(columns))})", rows)
+
+
+def _folded_links(old: Store) -> Iterator[tuple[Any, ...]]:
+    """The links of format 2, which were a row each: a blob for each article."""
+    asked = "SELECT row, other, score, same, relation, similar, sidebar, reasons FROM links ORDER BY row, other"
+    for row, links in itertools.groupby(old.rows(asked), key=itemgetter(0)):
+        with unreadable(old.folder):
+            others, scores, same, relations, similar, sidebar, reasons = zip(*(link[1:] for link in links), strict=True)
+            n = len(others)
+            one, two = (bytes(NO_PLACE if place is None else place for place in column) for column in (similar, sidebar))
+            shown = [text for text, *both in zip(reasons, one, two, strict=True) if min(both) < NO_PLACE]
+            yield row, packed(
+                Columns(
+                    struct.pack(f"<{n}I", *others), struct.pack(f"<{n}f", *scores), struct.pack(f"<{n}f", *same),
+                    bytes(relations), one, two, deflated(["\t".join(json.loads(text)) for text in shown]),
+                )
+            )  # fmt: skip
 
 
 def _changes(old: Store, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ from hashlib import blake2b
 import numpy as np
 
 from recommender.archives.loading import unpacked
+from recommender.archives.packed import Held
 from recommender.archives.rulebook import KeptRule, kept_rules
 from recommender.errors import RecommenderError
 from recommender.pipeline.content import content_hash, plain_title
@@ -19,8 +20,9 @@ from recommender.pipeline.wording import label_of
 from recommender.reports import Finding
 from recommender.storage.damage import unreadable
 from recommender.storage.folder import CACHE
-from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
+from recommender.upkeep.findings import counted, listed
+from recommender.upkeep.linkage import held_links, links, lists
 from recommender.writing.records import stored_articles, texts_of
 
 BLOCK = 2_000
@@ -55,8 +57,8 @@ def _file(store: Store) -> Iterator[Finding]:
 def _rows_of_articles(store: Store) -> Iterator[Finding]:
     for table in ("bodies", "vectors", "terms"):
         lacking = f"SELECT id FROM articles WHERE row NOT IN (SELECT row FROM {table})"
-        yield _counted(store, f"article without a row in {table}", lacking)
-        yield _counted(store, f"row in {table} without an article", f"SELECT row FROM {table} EXCEPT SELECT row FROM articles")
+        yield counted(store, f"article without a row in {table}", lacking)
+        yield counted(store, f"row in {table} without an article", f"SELECT row FROM {table} EXCEPT SELECT row FROM articles")
 
 
 def _texts(store: Store) -> Iterator[Finding]:
@@ -69,26 +71,26 @@ def _texts(store: Store) -> Iterator[Finding]:
             ids.append(article.id)
         if (title, instant) != (plain_title(article.title), published):
             titles.append(article.id)
-    yield _listed("article that is not what came in", ids)
-    yield _listed("title or instant that is not that of the text", titles)
+    yield listed("article that is not what came in", ids)
+    yield listed("title or instant that is not that of the text", titles)
 
 
 def _vectors(store: Store) -> Iterator[Finding]:
     dimensions = int(store.query("SELECT value FROM meta WHERE key = 'dimensions'")[0][0])
     wrong = f"SELECT row FROM vectors WHERE typeof(vector) <> 'blob' OR length(vector) <> {2 * dimensions}"
-    yield _counted(store, "vector of another length", wrong)
+    yield counted(store, "vector of another length", wrong)
     strange = []
     for row, vector in store.query(f"SELECT row, vector FROM vectors WHERE length(vector) = {2 * dimensions}"):
         length = float(np.linalg.norm(np.frombuffer(vector, "<f2").astype(np.float64)))
         if not (abs(length - 1) < 0.01 or length == 0):  # half precision rounds by a thousandth at most
             strange.append(str(row))
-    yield _listed("vector that is not of length 1", strange)
+    yield listed("vector that is not of length 1", strange)
 
 
 def _terms(store: Store) -> Iterator[Finding]:
     numbers = "SELECT number FROM vocabulary WHERE number < 0 OR number >= (SELECT count(*) FROM vocabulary)"
-    yield _counted(store, "gap in the numbers of the vocabulary", numbers)
-    yield _counted(store, "term that stands twice", "SELECT term FROM vocabulary GROUP BY term HAVING count(*) > 1")
+    yield counted(store, "gap in the numbers of the vocabulary", numbers)
+    yield counted(store, "term that stands twice", "SELECT term FROM vocabulary GROUP BY term HAVING count(*) > 1")
     known = dict(store.query("SELECT number, articles FROM vocabulary"))
     size = max(known, default=-1) + 1
     holders = np.zeros(size, np.int64)
@@ -97,42 +99,7 @@ def _terms(store: Store) -> Iterator[Finding]:
         counts = unpacked(blobs[start : start + BLOCK], size)
         holders += np.bincount(counts.text.indices, minlength=size)
     wrong = [str(number) for number, articles in known.items() if holders[number] != articles]
-    yield _listed("term counted in another number of articles than hold it", wrong)
-
-
-def _links(store: Store) -> Iterator[Finding]:
-    name = "l.row || ' and ' || l.other"
-    pair = "links l LEFT JOIN links m ON m.row = l.other AND m.other = l.row"
-    yield _counted(store, "link that stands on one side alone", f"SELECT {name} FROM {pair} WHERE m.row IS NULL")
-    differ = "m.score <> l.score OR m.same <> l.same"
-    yield _counted(store, "link with other values on its other side", f"SELECT {name} FROM {pair} WHERE {differ}")
-    twice = "(m.relation = 0) <> (l.relation = 0)"
-    yield _counted(store, "duplicate on one side alone", f"SELECT {name} FROM {pair} WHERE {twice}")
-    rows = "l.row NOT IN (SELECT row FROM articles) OR l.other NOT IN (SELECT row FROM articles) OR l.row = l.other"
-    yield _counted(store, "link of an article that is not there", f"SELECT {name} FROM links l WHERE {rows}")
-    outside = (
-        "typeof(score) <> 'real' OR typeof(same) <> 'real' OR score NOT BETWEEN 0 AND 1 OR same NOT BETWEEN 0 AND 1"
-        f" OR typeof(relation) <> 'integer' OR relation NOT BETWEEN 0 AND {len(RELATIONS) - 1}"
-    )
-    yield _counted(store, "link with a value that cannot be", f"SELECT {name} FROM links l WHERE {outside}")
-    ends = "links l JOIN articles a ON a.row = l.row JOIN articles b ON b.row = l.other"
-    unlike = "l.relation > 0 AND (l.relation = 1) <> (a.thread IS NOT NULL AND a.thread IS b.thread)"
-    yield _counted(store, "relation that the threads do not bear out", f"SELECT {name} FROM {ends} WHERE {unlike}")
-
-
-def _lists(store: Store) -> Iterator[Finding]:
-    for profile in ("similar", "sidebar"):
-        gaps = (
-            f"SELECT row FROM links WHERE {profile} IS NOT NULL GROUP BY row HAVING min({profile}) <> 0"
-            f" OR max({profile}) <> count(*) - 1 OR count(DISTINCT {profile}) <> count(*)"
-        )
-        yield _counted(store, f"list with a gap, {profile}", gaps)
-    shown = "(similar IS NOT NULL OR sidebar IS NOT NULL)"
-    untold = f"SELECT row FROM links WHERE {shown} AND NOT coalesce(json_valid(reasons), 0)"
-    yield _counted(store, "place in a list without reasons", untold)
-    pairs = "links l JOIN links m ON m.row = l.row AND m.similar = l.similar + 1"
-    order = f"SELECT l.row FROM {pairs} WHERE l.similar IS NOT NULL AND m.score > l.score"  # else every link meets every other
-    yield _counted(store, "list out of order", order)
+    yield listed("term counted in another number of articles than hold it", wrong)
 
 
 def _threads(store: Store) -> Iterator[Finding]:
@@ -144,17 +111,17 @@ def _threads(store: Store) -> Iterator[Finding]:
     threads = {
         number: rest for number, *rest in store.query("SELECT number, id, lead, size, first_instant, last_instant FROM threads")
     }
-    yield _listed("thread of articles that is not there", [str(number) for number in members if number not in threads])
+    yield listed("thread of articles that is not there", [str(number) for number in members if number not in threads])
     faults: dict[str, list[str]] = {}
     for number, (thread_id, lead, size, first, last) in threads.items():
         for fault in _faults(members.get(number, []), lead, size, (first, last)):
             faults.setdefault(fault, []).append(str(thread_id))
     for kind, ids in faults.items():
-        yield _listed(kind, ids)
+        yield listed(kind, ids)
     alone = "SELECT id FROM articles WHERE (thread IS NULL) <> (position IS NULL)"
-    yield _counted(store, "article with a place in no thread", alone)
+    yield counted(store, "article with a place in no thread", alone)
     told = "SELECT id FROM threads WHERE NOT json_valid(keywords) OR typeof(label) <> 'text'"
-    yield _counted(store, "thread whose words cannot be read", told)
+    yield counted(store, "thread whose words cannot be read", told)
 
 
 def _faults(
@@ -182,7 +149,7 @@ def _faults(
 def _redirects(store: Store) -> Iterator[Finding]:
     redirects = dict(store.query("SELECT former, thread FROM redirects"))
     known = {thread for (thread,) in store.query("SELECT id FROM threads UNION SELECT thread FROM changes")} | set(redirects)
-    yield _listed("redirect to a thread that never was", [one for one, to in redirects.items() if to not in known])
+    yield listed("redirect to a thread that never was", [one for one, to in redirects.items() if to not in known])
     circles = []
     for former in redirects:
         seen, at = {former}, redirects[former]
@@ -191,8 +158,8 @@ def _redirects(store: Store) -> Iterator[Finding]:
             at = redirects[at]
         if at in seen:
             circles.append(former)
-    yield _listed("redirect that goes in a circle", circles)
-    yield _counted(store, "change that cannot be read", "SELECT number FROM changes WHERE NOT json_valid(articles)")
+    yield listed("redirect that goes in a circle", circles)
+    yield counted(store, "change that cannot be read", "SELECT number FROM changes WHERE NOT json_valid(articles)")
 
 
 def _rules(store: Store) -> Iterator[Finding]:
@@ -208,11 +175,12 @@ def _rules(store: Store) -> Iterator[Finding]:
         for number, thread_id, label, lead, title in store.query(asked)
         if label != (named.get(number) or label_of(*((title, "") if title else texts_of(store.db, lead))))
     ]
-    yield _listed("label that is neither its lead's headline nor an editor's", wrong)
-    yield _listed("rule that is not obeyed", [f"{one.number}" for one in kept if not _is_obeyed(store, one.rule, kept)])
+    yield listed("label that is neither its lead's headline nor an editor's", wrong)
+    held = held_links(store)
+    yield listed("rule that is not obeyed", [f"{one.number}" for one in kept if not _is_obeyed(store, held, one.rule, kept)])
 
 
-def _is_obeyed(store: Store, rule: Rule, kept: Sequence[KeptRule]) -> bool:
+def _is_obeyed(store: Store, held: Held, rule: Rule, kept: Sequence[KeptRule]) -> bool:
     """Whether threads and lists are what a rule asks of those of its articles that are there (docs/rules.md)."""
     rows = [row for row in map(store.row_of, rule.articles) if row is not None]
     if rule.kind == "rename":  # with the labels
@@ -220,14 +188,14 @@ def _is_obeyed(store: Store, rule: Rule, kept: Sequence[KeptRule]) -> bool:
     whole = len(rows) == len(rule.articles)
     named = json.dumps(rows)
     if rule.kind == "never":
-        beside = "row IN (SELECT value FROM json_each(?1)) AND" if len(rule.articles) == 2 else ""
-        asked = f"SELECT 1 FROM links WHERE {beside} other IN (SELECT value FROM json_each(?1))"
-        shown = store.query(f"{asked} AND (sidebar IS NOT NULL OR similar IS NOT NULL) LIMIT 1", named)
-        return not (whole and shown)
+        shown = held.is_shown() & np.isin(held.others, rows)
+        return not (whole and (shown if len(rule.articles) == 1 else shown & np.isin(held.owners, rows)).any())
     if rule.kind == "pin":
         pins = sum(one.rule.kind == "pin" and one.rule.articles[0] == rule.articles[0] and not one.missing for one in kept)
-        asked = "SELECT 1 FROM links WHERE row = ? AND other = ? AND sidebar < ?"
-        return not whole or bool(store.query(asked, *rows, pins))
+        if not whole:
+            return True
+        place = held.sidebar[(held.owners == rows[0]) & (held.others == rows[1])]
+        return bool(((place >= 0) & (place < pins)).any())
     threads = [thread for (thread,) in store.query(f"SELECT thread FROM articles WHERE row IN ({named[1:-1]})")]
     together = None not in threads and len(set(threads)) == 1
     if rule.kind == "merge":
@@ -241,31 +209,21 @@ def _facts(store: Store) -> Iterator[Finding]:
     meta = dict(store.query("SELECT key, value FROM meta"))
     articles = store.count("articles")
     told = [] if meta.get("articles") == articles else [f"{meta.get('articles')} told, {articles} there"]
-    yield _listed("number of articles that is not right", told)
+    yield listed("number of articles that is not right", told)
     keys = ("model", "revision", "dimensions")
     unlike = [key for key in keys if key not in meta or store.manifest.get(key) != meta[key]]
-    yield _listed("fact of the manifest that is not that of the store", unlike)
+    yield listed("fact of the manifest that is not that of the store", unlike)
     blobs = dict(store.query("SELECT name, value FROM blobs"))
-    yield _listed("lack of", [name for name in ("encoder", "boilerplate") if name not in blobs])
+    yield listed("lack of", [name for name in ("encoder", "boilerplate") if name not in blobs])
     if meta.get("model") == LSA and blobs.get("encoder"):
         revision = blake2b(blobs["encoder"], digest_size=8).hexdigest()
-        yield _listed("encoder of another revision", [] if revision == meta.get("revision") else [revision])
+        yield listed("encoder of another revision", [] if revision == meta.get("revision") else [revision])
     cache = store.folder / CACHE
     if meta.get("cache") and cache.is_file():
         digest = blake2b(cache.read_bytes(), digest_size=16).hexdigest()
-        yield _listed("cache of the neighbour search that is not this index's", [] if digest == meta["cache"] else [cache.name])
+        yield listed("cache of the neighbour search that is not this index's", [] if digest == meta["cache"] else [cache.name])
 
 
 COMPARISONS: tuple[Callable[[Store], Iterator[Finding]], ...] = (
-    _file, _rows_of_articles, _texts, _vectors, _terms, _links, _lists, _threads, _redirects, _rules, _facts,
+    _file, _rows_of_articles, _texts, _vectors, _terms, links, lists, _threads, _redirects, _rules, _facts,
 )  # fmt: skip
-
-
-def _counted(store: Store, kind: str, sql: str) -> Finding:
-    """One finding of all rows of a query, whose first column names the thing."""
-    ((count, example),) = store.query(f"SELECT count(*), min(thing) FROM (SELECT 0 AS thing WHERE 0 UNION ALL {sql})")
-    return Finding(kind=kind, count=int(count), example="" if example is None else str(example))
-
-
-def _listed(kind: str, things: list[str]) -> Finding:
-    return Finding(kind=kind, count=len(things), example=things[0] if things else "")

@@ -155,9 +155,7 @@ class _Desk:
             within = set(thread.article_ids)
             rules = [kept for kept in now.rules() if within & set(kept.rule.articles)]
             named = _named(now, rules)
-        return self._page(
-            request, "thread.html", status, thread=thread, timeline=timeline, rules=rules, named=named, error=error
-        )
+        return self._page(request, "thread.html", status, thread=thread, timeline=timeline, rules=rules, named=named, error=error)
 
     def _rules(self, request: Request, error: str = "", status: int = 200) -> Response:
         with self._engine.moment() as now:

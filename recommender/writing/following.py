@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from recommender.archives.archive import Archive
 from recommender.archives.graph import Graph
+from recommender.distinct import distinct
 from recommender.storage.folder import CACHE
 from recommender.storage.store import Store
 from recommender.writing.records import (
@@ -34,6 +35,8 @@ class Change:
     """What may be in another thread now."""
     stirred: NDArray[np.int64]
     """What may stand in other lists now than before."""
+    came: NDArray[np.int64] = field(default_factory=lambda: NO_PLACES)
+    """What is new there, or another article than before."""
     listed: NDArray[np.int64] = field(default_factory=lambda: NO_PLACES)
     """What may have another list now."""
     again: bool = False
@@ -49,10 +52,10 @@ def follow(
     options.stage("threading", 0, len(archive))
     now = max(datetime.now(UTC).isoformat(timespec="seconds"), store.last_change())  # a clock may go back, the log does not
     moved = write_threads(store, archive, graph, texts, change.touched, change.lost, previous, now)
-    stirred = np.union1d(change.stirred, moved)
-    listed = np.union1d(stirred, change.listed)
+    stirred = distinct(change.stirred, moved)
+    listed = distinct(stirred, change.listed)
     ranked = partial(options.stage, "ranking")
-    write_lists(store, archive, graph, texts, listed, stirred, ranked, again=change.again)
+    write_lists(store, archive, graph, texts, listed, stirred, change.came, ranked, again=change.again)
     edition = int(dict(store.query("SELECT key, value FROM meta WHERE key = 'edition'")).get("edition", 0))
     write_meta(store, {"articles": len(archive), "edition": edition + 1, "written": now})
 

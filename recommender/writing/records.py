@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from recommender import __version__
 from recommender.archives.archive import Archive
 from recommender.archives.loading import packed
+from recommender.distinct import distinct
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash, plain_text, plain_title
 from recommender.pipeline.embedding import state_of
@@ -174,7 +175,7 @@ def write_archive(db: sqlite3.Connection, archive: Archive, places: NDArray[np.i
     )
     counts = archive.counts_of(places)
     db.executemany("INSERT OR REPLACE INTO terms VALUES (?, ?)", zip(rows, packed(counts), strict=True))
-    write_frequencies(db, archive.vocabulary, np.unique(counts.text.indices))
+    write_frequencies(db, archive.vocabulary, distinct(counts.text.indices))
 
 
 def write_frequencies(db: sqlite3.Connection, vocabulary: Vocabulary, terms: NDArray[np.int32]) -> None:
@@ -182,7 +183,7 @@ def write_frequencies(db: sqlite3.Connection, vocabulary: Vocabulary, terms: NDA
     (stored,) = db.execute("SELECT coalesce(max(number) + 1, 0) FROM vocabulary").fetchone()
     names, frequency = vocabulary.terms(), vocabulary.document_frequency
     capitals, smalls = vocabulary.capitals, vocabulary.smalls
-    numbers = np.union1d(terms, np.arange(stored, len(vocabulary)))
+    numbers = distinct(terms, np.arange(stored, len(vocabulary), dtype=terms.dtype))
     db.executemany(
         "INSERT OR REPLACE INTO vocabulary VALUES (?, ?, ?, ?, ?, ?)",
         (
@@ -225,9 +226,7 @@ def write_meta(store: Store, values: dict[str, object]) -> None:
 
 
 def forget_rows(db: sqlite3.Connection, rows: list[int]) -> None:
-    """All that followed from these articles, the links of others to them included."""
+    """All that followed from these articles, but for what others have of their links to them."""
     for row in rows:
-        others = [(other, row) for (other,) in db.execute("SELECT other FROM links WHERE row = ?", (row,))]
-        db.executemany("DELETE FROM links WHERE row = ? AND other = ?", others)
         for table in ("links", "vectors", "terms"):
             db.execute(f"DELETE FROM {table} WHERE row = ?", (row,))

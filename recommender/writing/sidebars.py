@@ -1,36 +1,33 @@
-"""Writes the related lists that follow from links, threads and rules: both profiles of an article, with reasons."""
+"""Chooses and writes the related lists that follow from links, threads and rules: both profiles of an article."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from recommender.archives.archive import Archive, wording_of
+from recommender.archives.archive import Archive
 from recommender.archives.graph import Graph
-from recommender.archives.links import NO_LINKS, LinksOf, Written, linked_anyhow, unwritten
+from recommender.archives.links import NO_LINKS, LinksOf, linked_anyhow
 from recommender.archives.rulebook import ruling_in
+from recommender.distinct import distinct, others
+from recommender.parallel import in_order
 from recommender.pipeline.candidates import unique_pairs
 from recommender.pipeline.evidence import evidence_of
-from recommender.pipeline.overruling import CHOSEN, Ruling, overruled_list
+from recommender.pipeline.overruling import Ruling, overruled_list
 from recommender.pipeline.ranking import DEFAULT, Candidates, sidebar, similar
-from recommender.pipeline.wording import reasons_of
+from recommender.storage.damage import unreadable
+from recommender.storage.packing import NO_PLACE
 from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
 from recommender.writing.stories import Texts
+from recommender.writing.telling import Seen, changed_blobs, had_in
 
 BLOCK = 1_000
 """Articles whose lists are written at once."""
-
-PAIRS = 8_000
-"""Pairs whose reasons are found at once; bounds the memory."""
-
-in_json = json.JSONEncoder(ensure_ascii=False).encode
-"""As `json.dumps` would, which makes an encoder for each call where it is asked for more than ASCII: half of its time."""
 
 ASKED = 0.0
 """`same` of a link that is kept for a pin alone. The machine's are above: log odds end at -30. No thread is made of it, and no
@@ -39,41 +36,49 @@ list but that of the pin."""
 DUPLICATE, SAME_STORY, RELATED = (RELATIONS.index(relation) for relation in ("duplicate", "same-story", "related"))
 
 
-class _Seen(NamedTuple):
-    """Links as the articles at one end see them, one article's after another's; all fields (n,)."""
-
-    owners: NDArray[np.int64]
-    links: LinksOf
-    """With what the store has of them."""
-    now: Written
-    """What it is to have."""
-    pinned: NDArray[np.bool_]
-
-
 def write_lists(
     store: Store, archive: Archive, graph: Graph, texts: Texts, places: NDArray[np.int64], stirred: NDArray[np.int64],
-    progress: Callable[[int, int], None], *, again: bool = False,
+    came: NDArray[np.int64], progress: Callable[[int, int], None], *, again: bool = False,
 ) -> None:  # fmt: skip
     """Write the lists of the articles at these places, with all their links, of those in whose lists a `stirred` one may stand
-    now, and of those that pins bind to any; of the others that are linked with a stirred one, that link.
+    now, and of those that pins bind to any; of the others that are linked with a stirred one, the links alone.
 
-    What the store has is left as it is, reasons too, unless all is to be written `again`.
+    Reasons that the store has stay as they are, but for links with what `came`, or unless all are to be told `again`.
     """
     ruling = ruling_in(store, archive)
-    near = np.setdiff1d(graph.beside(stirred), places)
-    places = ruling.partners(np.union1d(places, near[_may_show(graph, ruling, near, stirred)]))
-    near = np.setdiff1d(near, places)
-    asked = _asked(store, archive, ruling, places)
+    near = others(graph.beside(stirred), places)
+    bound = np.isin(near, np.array(ruling.pinned(), np.int64))
+    places = ruling.partners(distinct(places, near[bound | _may_show(graph, ruling, near, stirred)]))
+    near = others(near, places)
+    asked = _asked(archive, ruling, places)
     editor = _Editor(store, archive, graph, ruling)
-    for start in range(0, len(places), BLOCK):
-        part = places[start : start + BLOCK]
-        seen = editor.lists(part, asked)
-        _write(store, archive, texts, seen, again=again)
-        graph.know_written(part, seen.now.take(seen.links.same != ASKED))
-        progress(start + len(part), len(places))
-    seen = editor.relations(near)
-    _write(store, archive, texts, seen)
-    graph.know_written(near, seen.now)
+
+    def made(piece: tuple[NDArray[np.int64], bool, Mapping[int, bytes]]) -> tuple[int, dict[int, bytes | None]]:
+        part, with_lists, blobs = piece
+        with unreadable(store.folder):
+            had = had_in(blobs)
+        seen = editor.lists(part, asked) if with_lists else editor.relations(part)
+        return len(part), changed_blobs(archive, texts, part, seen, had, came, again=again and with_lists)
+
+    done = 0
+    for some, blobs in in_order(made, _pieces(store, archive, places, near)):
+        store.db.executemany("DELETE FROM links WHERE row = ?", [(row,) for row, blob in blobs.items() if blob is None])
+        changed = [(row, blob) for row, blob in blobs.items() if blob is not None]
+        store.db.executemany("INSERT OR REPLACE INTO links VALUES (?, ?)", changed)
+        done += some
+        progress(min(done, len(places)), len(places))
+
+
+def _pieces(
+    store: Store, archive: Archive, places: NDArray[np.int64], near: NDArray[np.int64]
+) -> Iterator[tuple[NDArray[np.int64], bool, Mapping[int, bytes]]]:
+    """(a block of places, whether their lists are written, what the store has of them by row)."""
+    for some, with_lists in ((places, True), (near, False)):
+        for start in range(0, len(some), BLOCK):
+            part = some[start : start + BLOCK]
+            rows = json.dumps(archive.rows[part].tolist())
+            asked = "SELECT row, packed FROM links WHERE row IN (SELECT value FROM json_each(?)) ORDER BY row"
+            yield part, with_lists, dict(store.query(asked, rows))
 
 
 def _may_show(graph: Graph, ruling: Ruling, places: NDArray[np.int64], stirred: NDArray[np.int64]) -> NDArray[np.bool_]:
@@ -100,9 +105,8 @@ Asked = tuple[NDArray[np.int64], LinksOf]
 NO_PINS: Asked = (np.zeros(0, np.int64), NO_LINKS)
 
 
-def _asked(store: Store, archive: Archive, ruling: Ruling, places: NDArray[np.int64]) -> Asked:
-    """A link for each pinned pair of these places, whatever the evidence says of it; what the store had of such links is gone."""
-    store.db.executemany("DELETE FROM links WHERE row = ? AND same = 0", [(row,) for row in archive.rows[places].tolist()])
+def _asked(archive: Archive, ruling: Ruling, places: NDArray[np.int64]) -> Asked:
+    """A link for each pinned pair of these places, whatever the evidence says of it."""
     inside = set(places.tolist()) if ruling.pins else set()
     pins = np.array([pair for pair in ruling.pinned() if inside.issuperset(pair)], np.int64).reshape(-1, 2)
     if not len(pins):
@@ -127,14 +131,13 @@ class _Editor:
         self.evergreen = np.zeros(len(graph), np.bool_)
         self.evergreen[archive.places_of(np.array(sorted(store.evergreen_rows()), np.int64))] = True
 
-    def relations(self, places: NDArray[np.int64]) -> _Seen:
+    def relations(self, places: NDArray[np.int64]) -> Seen:
         """The links of these articles, in the lists that they are in."""
         number, links = self.graph.of_all(places)
         owners = places[number]
-        now = links.written._replace(relation=self._relation(owners, links))
-        return _Seen(owners, links, now, np.zeros(len(owners), np.bool_))
+        return Seen(owners, links, self._relation(owners, links), None, np.zeros(len(owners), np.bool_))
 
-    def lists(self, places: NDArray[np.int64], asked: Asked) -> _Seen:
+    def lists(self, places: NDArray[np.int64], asked: Asked) -> Seen:
         """The links of these articles and their places in both lists; a pin, and none of its copies, comes first."""
         number, links = self.graph.of_all(places)
         owners = places[number]
@@ -162,13 +165,12 @@ class _Editor:
         seen = sidebar(left, lambda numbers: self._alike(numbers, links), self.archive.days[places])
         for pins in pinned:
             mine = np.flatnonzero((owners == owners[pins[0]]) & (seen >= 0))
-            shown = overruled_list(mine[np.argsort(seen[mine])].tolist(), pins, DEFAULT.longest)
+            shown = overruled_list(mine[np.argsort(seen[mine])].tolist(), pins, DEFAULT.longest)[:NO_PLACE]
             seen[mine] = -1
             seen[shown] = np.arange(len(shown))
-        places_in = (similar(found).astype(np.int16), seen.astype(np.int16))
         is_pinned = np.zeros(len(owners), np.bool_)
         is_pinned[[at for pins in pinned for at in pins]] = True
-        return _Seen(owners, links, Written(self._relation(owners, links), *places_in), is_pinned)
+        return Seen(owners, links, self._relation(owners, links), (similar(found), seen), is_pinned)
 
     def _alike(self, numbers: NDArray[np.int64], links: LinksOf) -> NDArray[np.float32]:
         return self.graph.alike(np.where(numbers >= 0, links.others[numbers], -1))
@@ -177,9 +179,9 @@ class _Editor:
         threads = self.graph.threads
         return np.asarray((threads[owners] == threads[links.others]) & (threads[owners] > 0), np.bool_)
 
-    def _relation(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int16]:
+    def _relation(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int64]:
         together = np.where(self._together(owners, links), SAME_STORY, RELATED)
-        return np.where(links.duplicate, DUPLICATE, together).astype(np.int16)
+        return np.where(links.duplicate, DUPLICATE, together)
 
     def _hidden(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.bool_]:
         """What no list of the machine's may show."""
@@ -201,55 +203,3 @@ class _Editor:
 
 def _codes(owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int64]:
     return owners << 32 | links.others
-
-
-def _write(store: Store, archive: Archive, texts: Texts, seen: _Seen, *, again: bool = False) -> None:
-    """Bring the store up to what it is to have of these links."""
-    had = unwritten(len(seen.owners)) if again else seen.links.written
-    new = had.relation < 0
-    shown = (seen.now.similar >= 0) | (seen.now.sidebar >= 0)
-    told = (had.similar >= 0) | (had.sidebar >= 0)
-    other = np.any([now != former for now, former in zip(seen.now, had, strict=True)], axis=0)
-    wanted = shown & ~told
-    reasons = _reasons(archive, texts, seen, np.flatnonzero(wanted))
-    rows, others = archive.rows[seen.owners], archive.rows[seen.links.others]
-
-    def values(chosen: NDArray[np.bool_], *fields: NDArray[np.generic]) -> list[list[object]]:
-        return [field[chosen].tolist() for field in fields]
-
-    def places(chosen: NDArray[np.bool_]) -> list[list[int | None]]:
-        return [[None if place < 0 else place for place in field[chosen].tolist()] for field in seen.now[1:]]
-
-    links = seen.links
-    columns = [*values(new, rows, others, links.related, links.same, seen.now.relation), reasons[new].tolist(), *places(new)]
-    written = "INSERT OR REPLACE INTO links (row, other, score, same, relation, reasons, similar, sidebar)"
-    store.db.executemany(f"{written} VALUES (?, ?, ?, ?, ?, ?, ?, ?)", zip(*columns, strict=True))
-    for chosen, with_reasons in ((other & ~new & (wanted | ~shown), True), (other & ~new & ~wanted & shown, False)):
-        columns = [*values(chosen, seen.now.relation), *places(chosen)]
-        columns += [reasons[chosen].tolist()] if with_reasons else []
-        columns += values(chosen, rows, others)
-        changed = "relation = ?, similar = ?, sidebar = ?" + (", reasons = ?" if with_reasons else "")
-        store.db.executemany(f"UPDATE links SET {changed} WHERE row = ? AND other = ?", zip(*columns, strict=True))
-
-
-def _reasons(archive: Archive, texts: Texts, seen: _Seen, wanted: NDArray[np.int64]) -> NDArray[np.object_]:
-    """(n,) the reasons of the wanted links as JSON, None of all others; those of a pin begin with it."""
-    found = np.full(len(seen.owners), None, np.object_)
-    if not len(wanted):
-        return found
-    one, other = seen.owners[wanted], seen.links.others[wanted]
-    pairs, which = np.unique(np.minimum(one, other) << 32 | np.maximum(one, other), return_inverse=True)
-    here, sides = np.unique(np.stack([pairs >> 32, pairs & 0xFFFFFFFF]), return_inverse=True)
-    left, right = sides.reshape(2, -1)
-    rows = texts(here)
-    apart = np.abs(archive.days[here[left]] - archive.days[here[right]]).astype(np.float32)
-    wording = wording_of(archive)
-    told = np.full(len(pairs), None, np.object_)
-    for start in range(0, len(pairs), PAIRS):
-        part = slice(start, start + PAIRS)
-        words = reasons_of(wording, rows[left[part]], rows[right[part]], apart[part])
-        told[part] = list(map(in_json, words))
-    found[wanted] = told[which]
-    for at in np.flatnonzero(seen.pinned & (found != None)).tolist():  # noqa: E711 - of each
-        found[at] = json.dumps([CHOSEN, *json.loads(found[at])], ensure_ascii=False)
-    return found

@@ -15,6 +15,7 @@ from recommender.archives.archive import Archive
 from recommender.archives.graph import Graph
 from recommender.archives.links import joined, worth_keeping
 from recommender.archives.loading import load, stored_threads
+from recommender.distinct import distinct, others
 from recommender.errors import RecommenderError, UnknownArticleError
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import content_hash, plain_text, plain_title, without_boilerplate
@@ -23,7 +24,9 @@ from recommender.pipeline.embedding import LSA, rounded
 from recommender.pipeline.scoring import Weights
 from recommender.pipeline.terms import rows_of
 from recommender.pipeline.wording import label_of
+from recommender.storage.damage import unreadable
 from recommender.storage.folder import read_manifest
+from recommender.storage.packing import rows_linked
 from recommender.storage.store import GROWN, Store
 from recommender.writing.building import compared, replaced, say_twice, settings_of
 from recommender.writing.following import Change, follow, keep_cache
@@ -191,8 +194,9 @@ def _bring_in(store: Store, articles: list[Article], known: dict[str, int], opti
         options.stage("comparing", done, len(came))
     graph.connect(len(archive.rows), worth_keeping(joined(parts), len(archive.rows)))
     change = Change(
-        touched=np.union1d(came, mates),
-        stirred=np.union1d(came, np.flatnonzero(copies != graph.copies[: len(copies)])),
+        touched=distinct(came, mates),
+        stirred=distinct(came, np.flatnonzero(copies != graph.copies[: len(copies)])),
+        came=came,
         listed=beside,
     )
     follow(store, archive, graph, archive.texts, change, NOTHING, options)
@@ -216,7 +220,7 @@ def _take_out(store: Store, rows: NDArray[np.int64], options: WriteOptions) -> N
     archive, graph = options.memory.archive(store, options.device), options.memory.graph(store, options.device)
     places = archive.places_of(rows)
     mates, beside, copies = _mates(graph, places), _beside(store, archive, places), graph.copies.copy()
-    lost = np.unique(graph.threads[places])
+    lost = distinct(graph.threads[places])
     write_frequencies(db, archive.vocabulary, archive.leave(places))
     graph.forget(places)
     forget_rows(db, rows.tolist())
@@ -224,7 +228,7 @@ def _take_out(store: Store, rows: NDArray[np.int64], options: WriteOptions) -> N
     labels = {label_of(*texts_of(db, row)) for row in rows.tolist()}
     db.executemany("DELETE FROM articles WHERE row = ?", [(int(row),) for row in rows])
     db.executemany("DELETE FROM bodies WHERE row = ?", [(int(row),) for row in rows])
-    again = np.setdiff1d(np.flatnonzero(copies != graph.copies), places)
+    again = others(np.flatnonzero(copies != graph.copies), places)
     change = Change(touched=mates, stirred=again, listed=beside, lost=lost[lost > 0].tolist())
     follow(store, archive, graph, archive.texts, change, NOTHING, options)
     forget_in_log(db, ids, labels)
@@ -233,12 +237,15 @@ def _take_out(store: Store, rows: NDArray[np.int64], options: WriteOptions) -> N
 
 def _mates(graph: Graph, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """The others in a thread with any of these."""
-    numbers = np.unique(graph.threads[places])
-    return np.setdiff1d(np.flatnonzero(np.isin(graph.threads, numbers[numbers > 0])), places)
+    numbers = distinct(graph.threads[places])
+    return others(np.flatnonzero(np.isin(graph.threads, numbers[numbers > 0])), places)
 
 
 def _beside(store: Store, archive: Archive, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """The others in whose lists, or links, any of these stands, links for pins included."""
-    rows = archive.rows[places].tolist()
-    found = [other for row in rows for (other,) in store.query("SELECT other FROM links WHERE row = ?", row)]
-    return np.setdiff1d(archive.places_of(np.array(found, np.int64)), places)
+    found: list[int] = []
+    for row in archive.rows[places].tolist():
+        for (blob,) in store.query("SELECT packed FROM links WHERE row = ?", row):
+            with unreadable(store.folder):
+                found += rows_linked(blob)
+    return others(distinct(archive.places_of(np.array(found, np.int64))), places)

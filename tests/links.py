@@ -1,0 +1,54 @@
+"""The links of a store as a table for SQL, read and written by the layout that `storage/packing.py` tells of, not by its code."""
+
+from __future__ import annotations
+
+import sqlite3
+import struct
+import zlib
+
+COLUMNS = "row INTEGER, other INTEGER, score REAL, same REAL, relation INTEGER, reasons TEXT, similar INTEGER, sidebar INTEGER"
+
+
+def unfold(db: sqlite3.Connection) -> None:
+    """Let `links` be a temporary table of this connection, a row a link; it hides what the store keeps."""
+    stored = db.execute("SELECT row, packed FROM main.links").fetchall()
+    db.execute("DROP TABLE IF EXISTS temp.links")
+    db.execute(f"CREATE TEMP TABLE links ({COLUMNS}, PRIMARY KEY (row, other))")
+    for row, blob in stored:
+        db.executemany("INSERT INTO temp.links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", links_in(row, blob))
+
+
+def links_in(row: int, blob: bytes) -> list[tuple[object, ...]]:
+    """(row, other, score, same, relation, reasons, similar, sidebar) of each link of an article."""
+    checksum, n = struct.unpack("<II", blob[:8])
+    assert checksum == zlib.crc32(blob[4:])
+    others, scores, same = (
+        struct.unpack(f"<{n}{kind}", blob[8 + 4 * n * i : 8 + 4 * n * (i + 1)]) for i, kind in enumerate("Iff")
+    )
+    relation, similar, sidebar = (blob[8 + 12 * n + n * i : 8 + 12 * n + n * (i + 1)] for i in range(3))
+    told = blob[8 + 15 * n :]
+    lines = zlib.decompress(told).decode().split("\n") if told else []
+    found: list[tuple[object, ...]] = []
+    for i in range(n):
+        places = [None if place == 255 else place for place in (similar[i], sidebar[i])]
+        reasons = None if places == [None, None] else lines.pop(0)
+        found.append((row, others[i], scores[i], same[i], relation[i], reasons, *places))
+    assert not lines
+    return found
+
+
+def fold(db: sqlite3.Connection) -> None:
+    """Let the store keep what is in the temporary table now, and be seen again."""
+    rows: dict[int, list[tuple[object, ...]]] = {}
+    for link in db.execute("SELECT * FROM temp.links ORDER BY row, other").fetchall():
+        rows.setdefault(link[0], []).append(link[1:])
+    db.execute("DROP TABLE temp.links")
+    db.execute("DELETE FROM main.links")
+    for row, links in rows.items():
+        n = len(links)
+        others, scores, same, relation, reasons, similar, sidebar = zip(*links, strict=True)
+        body = struct.pack(f"<I{n}I{n}f{n}f{n}B", n, *others, *scores, *same, *relation)
+        body += bytes(255 if place is None else place for place in (*similar, *sidebar))
+        shown = [text or "" for text, *places in zip(reasons, similar, sidebar, strict=True) if places != [None, None]]
+        body += zlib.compress("\n".join(shown).encode()) if shown else b""
+        db.execute("INSERT INTO main.links VALUES (?, ?)", (row, struct.pack("<I", zlib.crc32(body)) + body))
