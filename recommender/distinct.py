@@ -12,7 +12,8 @@ T = TypeVar("T", bound=np.integer[Any])
 
 def distinct(*values: NDArray[T]) -> NDArray[T]:
     """Rising, each once: of one array of integers or of several, of any shape."""
-    found = np.sort(np.concatenate([some.ravel() for some in values]))
+    found = np.concatenate([some.ravel() for some in values])
+    found.sort()
     first = np.ones(len(found), np.bool_)
     np.not_equal(found[1:], found[:-1], out=first[1:])
     return found[first]

@@ -46,13 +46,13 @@ class Growing(Generic[T]):
 
 
 class GrowingRows:
-    """Sparse rows, of as many columns as whoever takes them says; a row may be replaced, and is then kept at the end."""
+    """Sparse rows of counts, of as many columns as whoever takes them says; one may be replaced, and is then kept at the end."""
 
     def __init__(self, rows: sparse.csr_matrix) -> None:
         self._starts = Growing(rows.indptr[:-1].astype(np.int64))
         self._lengths = Growing(np.diff(rows.indptr).astype(np.int64))
         self._columns = Growing(rows.indices.astype(np.int32, copy=False))
-        self._values = Growing(rows.data.astype(np.float32, copy=False))
+        self._values = Growing(rows.data.astype(np.uint16, copy=False))
         self._replaced = False
 
     def __len__(self) -> int:
@@ -74,7 +74,7 @@ class GrowingRows:
         self._values.extend(rows.data)
 
     def take(self, places: NDArray[np.int64], n_columns: int) -> sparse.csr_matrix:
-        """(len(places), n_columns) float32: the rows at these places; not copied where they are all, as they came, so not to be
+        """(len(places), n_columns) uint16: the rows at these places; not copied where they are all, as they came, so not to be
         changed."""
         if not self._replaced and len(places) == len(self) and (np.diff(places) == 1).all():
             starts = np.append(self._starts.values, len(self._columns))

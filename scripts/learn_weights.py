@@ -25,7 +25,7 @@ from sklearn.linear_model import LogisticRegression
 from recommender.archives.archive import Archive, days_of
 from recommender.evaluation import bcubed, ndcg_at_k
 from recommender.pipeline.articles import article_from_row
-from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.candidates import Pairs, pairs_in
 from recommender.pipeline.content import BoilerplateCounter, plain_text, plain_title, without_boilerplate
 from recommender.pipeline.counting import count_terms
 from recommender.pipeline.embedding import LsaEncoder, rounded
@@ -105,7 +105,7 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
 def candidate_pairs(archive: Archive) -> tuple[Pairs, Evidence]:
     """All pairs that the engine would look at, with their evidence."""
     views = archive.views()
-    pairs = archive.nominated(np.arange(len(archive)), views)
+    pairs = pairs_in(archive.nominated(np.arange(len(archive)), views))
     return pairs, evidence_of(views, pairs.left, views, pairs.right, archive.background)
 
 

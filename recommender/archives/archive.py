@@ -16,11 +16,13 @@ from recommender.pipeline.candidates import (
     DENSE,
     LEXICAL,
     LEXICAL_LEAD,
-    Pairs,
+    PairCodes,
     Postings,
     heaviest_terms,
-    merged_pairs,
+    merged,
     most_alike,
+    pairs_in,
+    unique_codes,
     unique_pairs,
 )
 from recommender.pipeline.content import Boilerplate
@@ -37,7 +39,7 @@ from recommender.pipeline.evidence import (
 )
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights
-from recommender.pipeline.terms import TermCounts, Vocabulary, tf_idf
+from recommender.pipeline.terms import TermCounts, Vocabulary, in_blocks, tf_idf
 from recommender.pipeline.wording import Wording
 
 BLOCK = 2_000
@@ -154,18 +156,18 @@ class Archive:
         counts = self._counts["text"].take(places, len(self.vocabulary))
         return tf_idf(counts, self.vocabulary.document_frequency, len(self))
 
-    def nominated(self, places: NDArray[np.int64], views: Views, progress: Progress = unseen) -> Pairs:
+    def nominated(self, places: NDArray[np.int64], views: Views, progress: Progress = unseen) -> PairCodes:
         """The pairs with these articles that are worth a look, each once; `views` are those of all articles: for much of an
         archive at once. `progress` is told how many of how many articles have been asked."""
-        return merged_pairs(self._nominated(places, views, progress))
+        return merged(self._nominated(places, views, progress))
 
-    def _nominated(self, places: NDArray[np.int64], views: Views, progress: Progress) -> Iterator[Pairs]:
+    def _nominated(self, places: NDArray[np.int64], views: Views, progress: Progress) -> Iterator[PairCodes]:
         """The same, a block of the places after another; a pair may be in two."""
         frequency, in_leads = self.vocabulary.document_frequency, self._in_leads.values
         by_text = heaviest_terms(views.text, frequency).T.tocsr()
         by_lead = heaviest_terms(views.lead, in_leads).T.tocsr()
 
-        def nominate(asked: tuple[NDArray[np.int64], Found]) -> Pairs:
+        def nominate(asked: tuple[NDArray[np.int64], Found]) -> PairCodes:
             part, nearest = asked
             found = [
                 nearest,
@@ -173,7 +175,7 @@ class Archive:
                 most_alike(heaviest_terms(views.lead[part], in_leads), by_lead, LEXICAL_LEAD + 1),
             ]
             queries, others = (np.concatenate([side[number] for side in found]) for number in (0, 1))
-            return unique_pairs(part[queries], others)
+            return unique_codes(part[queries], others)
 
         # FAISS is on all cores by itself, and keeps 130 MB for each thread that asks it
         asked = ((part, self._nearest(views.vectors[part])) for part in _blocks(places))
@@ -181,16 +183,16 @@ class Archive:
             yield part
             progress(done, len(places))
 
-    def compare(self, pairs: Pairs, views: Views, progress: Progress = unseen) -> Links:
-        """What the evidence says of these pairs, which are rising; those of no use are left out. `views` as in `nominated`,
+    def compare(self, codes: PairCodes, views: Views, progress: Progress = unseen) -> Links:
+        """What the evidence says of these pairs; those of no use are left out. `views` as in `nominated`,
         `progress` is told how many of how many pairs have been compared."""
 
         def link(part: slice) -> Links:
-            left, right = pairs.left[part], pairs.right[part]
-            evidence = evidence_of(views, left, views, right, self.background)
-            return linked(Pairs(left, right), evidence, self.weights, (views.words[left], views.words[right]))
+            pairs = pairs_in(codes[part])
+            evidence = evidence_of(views, pairs.left, views, pairs.right, self.background)
+            return linked(pairs, evidence, self.weights, (views.words[pairs.left], views.words[pairs.right]))
 
-        total = len(pairs.left)
+        total = len(codes)
 
         def told() -> Iterator[Links]:
             for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
@@ -248,7 +250,7 @@ class Archive:
         terms = self._count(counts, -1)
         if self._lookup is not None:
             self._lookup.remove(places, counts)
-        none = sparse.csr_matrix((len(places), len(self.vocabulary)), dtype=np.float32)
+        none = sparse.csr_matrix((len(places), len(self.vocabulary)), dtype=np.uint16)
         for rows in self._counts.values():
             rows.replace(places, none)
         self.days[places], self.vectors[places] = np.nan, 0
@@ -290,7 +292,8 @@ class Archive:
         return places
 
     def _count(self, counts: TermCounts, sign: int) -> NDArray[np.int32]:
-        np.add.at(self.occurrences, counts.text.indices, sign * counts.text.data)
+        for _, part in in_blocks(counts.text):
+            np.add.at(self.occurrences, part.indices, sign * part.data.astype(np.float32))
         np.add.at(self._in_leads.values, counts.lead.indices, sign)
         return distinct(counts.text.indices)
 

@@ -125,9 +125,9 @@ def unpacked(blobs: list[bytes], n_terms: int) -> TermCounts:
 
     def matrix(view: int) -> sparse.csr_matrix:
         if not blobs:
-            return sparse.csr_matrix((0, n_terms), dtype=np.float32)
+            return sparse.csr_matrix((0, n_terms), dtype=np.uint16)
         starts = np.concatenate([[0], np.cumsum([len(part) for part in indices[view]])])
-        values = np.concatenate(data[view]).astype(np.float32)
+        values = np.concatenate(data[view]).astype(np.uint16)
         terms = np.concatenate(indices[view])
         if len(terms) and not 0 <= terms.min() <= terms.max() < n_terms:
             raise ValueError("a term that is not in the vocabulary")

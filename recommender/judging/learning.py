@@ -14,7 +14,7 @@ from scipy.special import expit
 from recommender.archives.archive import Archive
 from recommender.judging.gold import Gold, JudgedPairs, StoryLabels
 from recommender.judging.measuring import numbered
-from recommender.pipeline.candidates import Pairs, unique_pairs
+from recommender.pipeline.candidates import Pairs, pairs_in, unique_pairs
 from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.linking import connected
 from recommender.pipeline.scoring import NAMES, features
@@ -67,7 +67,7 @@ def _candidates(archive: Archive, views: Views, places: NDArray[np.int64]) -> Pa
     """The candidate pairs among some articles, as numbers of these."""
     number = np.full(len(archive), -1, np.int64)
     number[places] = np.arange(len(places))
-    found = archive.nominated(places, views)
+    found = pairs_in(archive.nominated(places, views))
     return unique_pairs(number[found.left], number[found.right])
 
 

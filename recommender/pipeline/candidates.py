@@ -43,18 +43,40 @@ class Pairs(NamedTuple):
     right: NDArray[np.int64]
 
 
+PairCodes = NDArray[np.int64]
+"""Pairs as `left << 32 | right`, each once, rising: half the room."""
+
+
+def pairs_in(codes: PairCodes) -> Pairs:
+    """The pairs that stand behind their codes."""
+    return Pairs(codes >> 32, codes & 0xFFFFFFFF)
+
+
 def unique_pairs(left: NDArray[np.int64], right: NDArray[np.int64]) -> Pairs:
     """Each unordered pair once, without pairs of an article with itself and without places that hold none (-1)."""
+    return pairs_in(unique_codes(left, right))
+
+
+def unique_codes(left: NDArray[np.int64], right: NDArray[np.int64]) -> PairCodes:
+    """The same as codes."""
     usable = (left != right) & (left >= 0) & (right >= 0)
     low, high = np.minimum(left, right)[usable], np.maximum(left, right)[usable]
-    codes = distinct(low.astype(np.int64) << 32 | high.astype(np.int64))
-    return Pairs(codes >> 32, codes & 0xFFFFFFFF)
+    return distinct(low.astype(np.int64) << 32 | high.astype(np.int64))
 
 
-def merged_pairs(parts: Iterable[Pairs]) -> Pairs:
+def merged(parts: Iterable[PairCodes]) -> PairCodes:
     """The pairs of several parts, each once."""
-    codes = distinct(np.zeros(0, np.int64), *(part.left << 32 | part.right for part in parts))
-    return Pairs(codes >> 32, codes & 0xFFFFFFFF)
+    left = list(parts)
+    codes = np.empty(sum(map(len, left)), np.int64)
+    end = len(codes)
+    while left:  # each leaves room for the next
+        part = left.pop()
+        codes[end - len(part) : end] = part
+        end -= len(part)
+    codes.sort()
+    first = np.ones(len(codes), np.bool_)
+    np.not_equal(codes[1:], codes[:-1], out=first[1:])
+    return codes[first]
 
 
 def heaviest_terms(

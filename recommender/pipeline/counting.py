@@ -88,13 +88,16 @@ def count_terms(contents: Iterable[Content], vocabulary: Vocabulary, *, learn: b
 BLOCK = 200
 """Articles that are read at once."""
 
+MOST_TIMES = 65_535
+"""How often a term is counted in an article."""
+
 TITLE, LEAD, BODY = range(3)
 """Parts of an article; the counts of a part hold those before it."""
 
 STOP_WORD, MARK = -1, -2
 """What a token is that is no term."""
 
-_Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]
+_Rows = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.uint16]]
 """(terms of each row, the terms of one row after another's, how often each stands there)."""
 
 
@@ -107,7 +110,7 @@ def _blocks(contents: Iterable[Content]) -> Iterator[list[Content]]:
 def _matrix(blocks: list[_Rows], n_terms: int) -> sparse.csr_matrix:
     lengths = np.concatenate([np.zeros(0, np.int64), *(rows[0] for rows in blocks)])
     terms = _joined([rows[1] for rows in blocks])
-    counts = np.concatenate([np.zeros(0, np.float32), *(rows[2] for rows in blocks)])
+    counts = np.concatenate([np.zeros(0, np.uint16), *(rows[2] for rows in blocks)])
     starts = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return sparse.csr_matrix((counts, terms, starts), shape=(len(lengths), n_terms))
 
@@ -258,7 +261,7 @@ def _counted(terms: NDArray[np.int32], of: NDArray[np.int64], n_rows: int) -> _R
         starts = np.cumsum(lengths) - lengths
         kept = np.sort(order[np.arange(len(order)) - starts[rows[order]] < MAX_TERMS_OF_ARTICLE])
         codes, counts, lengths = codes[kept], counts[kept], np.minimum(lengths, MAX_TERMS_OF_ARTICLE)
-    return lengths, (codes & 0xFFFFFFFF).astype(np.int32), counts.astype(np.float32)
+    return lengths, (codes & 0xFFFFFFFF).astype(np.int32), np.minimum(counts, MOST_TIMES).astype(np.uint16)
 
 
 def language_of(tokens: list[str]) -> str | None:

@@ -145,11 +145,11 @@ class TermCounts:
     """How often each term stands in each article; rows are articles, columns the ids of a Vocabulary."""
 
     text: sparse.csr_matrix
-    """(n, n_terms) float32: title, lead and body together."""
+    """(n, n_terms) uint16: title, lead and body together."""
     lead: sparse.csr_matrix
-    """(n, n_terms) float32: title and lead."""
+    """(n, n_terms) uint16: title and lead."""
     title: sparse.csr_matrix
-    """(n, n_terms) float32: title alone."""
+    """(n, n_terms) uint16: title alone."""
 
     def __len__(self) -> int:
         return int(self.text.shape[0])

@@ -190,10 +190,10 @@ def compared(archive: Archive, options: WriteOptions) -> Links:
     """The links worth keeping between all articles."""
     give_back()
     views = archive.views()
-    pairs = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
+    codes = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
     give_back()
-    links = archive.compare(pairs, views, partial(options.stage, "comparing"))
-    del views, pairs  # before more room is needed
+    links = archive.compare(codes, views, partial(options.stage, "comparing"))
+    del views, codes  # before more room is needed
     give_back()
     return worth_keeping(links, len(archive))
 
