@@ -64,6 +64,7 @@ The way of the data, which is the way of the imports:
     archives/rulebook.py        the rules that an index keeps
     archives/rejoining.py       the threads around what has come, changed or gone
     writing/writer.py           who may write, and in what transaction
+    writing/room.py             free memory back to the system
     writing/records.py          rows of the store: articles, terms, vectors, links
     writing/stories.py          threads into the store
     writing/telling.py          what the store keeps of links, with reasons, brought up to date

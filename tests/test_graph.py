@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recommender.archives.graph import Graph
-from recommender.archives.links import Links
+from recommender.archives.links import Links, worth_keeping
 from recommender.archives.rejoining import MOST_REJOINED, rejoined
 from recommender.pipeline.candidates import Pairs
 from recommender.pipeline.overruling import ruling_of
@@ -82,6 +82,25 @@ def test_links_are_those_of_a_dictionary(seed: int, steps: int) -> None:
         }
         found = zip(some[pairs.left].tolist(), some[pairs.right].tolist(), same.tolist(), strict=True)
         assert {(left, right): value for left, right, value in found} == expected
+
+
+@given(seed=st.integers(0, 2**32 - 1), at_once=st.integers(1, 60))
+@settings(deadline=None, max_examples=60)
+def test_links_worth_keeping_are_the_same_however_few_are_weighed_at_once(seed: int, at_once: int) -> None:
+    """Of each article, by a sort of its own links: the two best, and whatever may be one story or is a copy."""
+    rng = np.random.default_rng(seed)
+    known = {pair: (related, same if same > 0.85 else 0.1, copy) for pair, (related, same, copy) in drawn(rng, 12, 0.8).items()}
+    items = sorted(known.items())
+    best: set[tuple[int, int]] = {pair for pair, (_, same, copy) in items if copy or same >= np.float32(0.15)}
+    for place in range(12):
+        own = [(-related, number) for number, (pair, (related, _, _)) in enumerate(items) if place in pair]
+        best |= {items[number][0] for _, number in sorted(own)[:2]}
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("recommender.archives.links.MOST_KEPT", 2)
+        patch.setattr("recommender.archives.links.AT_ONCE", at_once)
+        kept = worth_keeping(links_of(dict(items)), 12)
+    assert len(best) < len(items) or len(items) < 20
+    assert set(zip(kept.pairs.left.tolist(), kept.pairs.right.tolist(), strict=True)) == best
 
 
 def clusters(rng: np.random.Generator, n: int, size: int) -> Known:

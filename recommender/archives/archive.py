@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.archives.links import Links, in_a_row, linked
+from recommender.archives.links import Links, linked
 from recommender.distinct import distinct
 from recommender.growing import Growing, GrowingRows
 from recommender.parallel import in_order
@@ -31,6 +31,7 @@ from recommender.pipeline.evidence import (
     LEAST_CROWDING,
     MOST_DATES,
     Background,
+    PerTerm,
     Views,
     crowding_of,
     crowding_of_terms,
@@ -97,6 +98,8 @@ class Archive:
         self._in_leads = Growing(np.zeros(len(vocabulary), np.int64))
         self._count(counts, 1)
         self._crowding = Growing(crowding_of(counts.text, days, background))
+        self._names = Growing(vocabulary.is_name().astype(np.float32))
+        self._numbers = Growing(vocabulary.is_number().astype(np.float32))
         self._lookup: _Lookup | None = None
 
     def __len__(self) -> int:
@@ -124,6 +127,11 @@ class Archive:
         return self._crowding.values
 
     @property
+    def per_term(self) -> PerTerm:
+        """What the archive says of each of its terms."""
+        return PerTerm(self.crowding, self._names.values, self._numbers.values)
+
+    @property
     def occurrences(self) -> NDArray[np.float64]:
         """(n_terms,) how often each term stands in all articles together."""
         return self._occurrences.values
@@ -149,7 +157,7 @@ class Archive:
         self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]
     ) -> Views:
         """The same of articles that need not be in the archive; `vocabulary` may know more terms than the archive's."""
-        return views_of(counts, vocabulary, len(self), vectors, days, self.crowding)
+        return views_of(counts, vocabulary, len(self), vectors, days, self.per_term)
 
     def texts(self, places: NDArray[np.int64]) -> sparse.csr_matrix:
         """The `text` of `views` alone."""
@@ -183,8 +191,8 @@ class Archive:
             yield part
             progress(done, len(places))
 
-    def compare(self, codes: PairCodes, views: Views, progress: Progress = unseen) -> Links:
-        """What the evidence says of these pairs; those of no use are left out. `views` as in `nominated`,
+    def compare(self, codes: PairCodes, views: Views, progress: Progress = unseen) -> Iterator[Links]:
+        """What the evidence says of these pairs, some after others; those of no use are left out. `views` as in `nominated`,
         `progress` is told how many of how many pairs have been compared."""
 
         def link(part: slice) -> Links:
@@ -194,12 +202,9 @@ class Archive:
 
         total = len(codes)
 
-        def told() -> Iterator[Links]:
-            for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
-                yield part
-                progress(done, total)
-
-        return in_a_row(told())
+        for done, part in zip(_ends(total, PAIRS), in_order(link, _slices(total)), strict=True):
+            yield part
+            progress(done, total)
 
     def candidates(self, query: Views, nearest: Found | None = None) -> Found:
         """(query, place) of all that neighbours and rare terms nominate for a few articles; a pair may stand there twice.
@@ -283,6 +288,11 @@ class Archive:
             numbers.lengthen(len(self.vocabulary))
         self._crowding.lengthen(len(self.vocabulary), LEAST_CROWDING)
         terms = self._count(counts, 1)
+        for kind in (self._names, self._numbers):
+            kind.lengthen(len(self.vocabulary))
+        told = distinct(counts.text.indices, counts.lead.indices)
+        self._names.values[told] = self.vocabulary.are_names(told)
+        self._numbers.values[told] = self.vocabulary.is_number()[told]
         self.index.add(rows, vectors)
         if self._lookup is not None:
             self._lookup.hold(places, counts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ class Links:
     """What is held of the pairs worth keeping, each once, by position in the archive; all fields (n,)."""
 
     pairs: Pairs
+    """int32 where they are many."""
     related: NDArray[np.float32]
     same_story: NDArray[np.float32]
     duplicate: NDArray[np.bool_]
@@ -66,29 +68,36 @@ class LinksOf(NamedTuple):
 
     def and_more(self, more: LinksOf) -> LinksOf:
         """With others after them."""
-        return LinksOf(*(np.concatenate(pair) for pair in zip(self, more, strict=True)))
+        return LinksOf(
+            np.concatenate([self.others, more.others]),
+            np.concatenate([self.related, more.related]),
+            np.concatenate([self.same, more.same]),
+            np.concatenate([self.duplicate, more.duplicate]),
+        )
 
 
 NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_))
 
 
-def in_a_row(parts: Iterable[Links]) -> Links:
-    """The links of several parts, no pair of which is in two."""
-    columns: list[list[NDArray[Any]]] = [[], [], [], []]
+def in_a_row(parts: Iterable[Links], most: int) -> Links:
+    """The links of several parts, no pair of which is in two, and `most` of all together: room that is not filled costs none."""
+    pairs: NDArray[Any] = np.empty((2, most), np.int32)
+    related, same_story = np.empty(most, np.float32), np.empty(most, np.float32)
+    duplicate = np.empty(most, np.bool_)
+    n = 0
     for part in parts:
-        fields = (part.pairs.left << 32 | part.pairs.right, part.related, part.same_story, part.duplicate)
-        for column, values in zip(columns, fields, strict=True):
-            column.append(values)
-    codes, related, same_story, duplicate = (np.concatenate(columns.pop(0)) for _ in range(4))  # each leaves room for the next
-    pairs = Pairs(codes >> 32, codes & 0xFFFFFFFF)
-    return Links(pairs=pairs, related=related, same_story=same_story, duplicate=duplicate)
+        here = slice(n, n + len(part))
+        pairs[0, here], pairs[1, here] = part.pairs
+        related[here], same_story[here], duplicate[here] = part.related, part.same_story, part.duplicate
+        n += len(part)
+    return Links(pairs=Pairs(pairs[0, :n], pairs[1, :n]), related=related[:n], same_story=same_story[:n], duplicate=duplicate[:n])
 
 
 def joined(parts: list[Links]) -> Links:
     """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
-    links = in_a_row(parts)
-    _, first = np.unique(links.pairs.left << 32 | links.pairs.right, return_index=True)
-    return links.only(first)
+    links = in_a_row(parts, sum(map(len, parts)))
+    codes = links.pairs.left.astype(np.int64) << 32 | links.pairs.right
+    return links.only(np.unique(codes, return_index=True)[1])
 
 
 def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
@@ -112,20 +121,22 @@ def linked_anyhow(
 
 def worth_keeping(links: Links, n_articles: int) -> Links:
     """The links that a thread or a list may need: of one story perhaps, or among the best of either article."""
-    starts, _, numbers = links.by_article(n_articles)
     kept = (links.same_story >= THREADS.floor) | links.duplicate
-    for first in range(0, n_articles, BLOCK):
-        here = starts[first : first + BLOCK + 1]
-        own = numbers[here[0] : here[-1]]
-        article = np.repeat(np.arange(len(here) - 1), np.diff(here))
+    left, right = links.pairs
+    ends = np.linspace(0, n_articles, 2 + len(links) // AT_ONCE).astype(np.int32)
+    for first, last in itertools.pairwise(ends):
+        own = np.concatenate([np.flatnonzero((side >= first) & (side < last)) for side in (left, right)])
+        half = np.count_nonzero((left >= first) & (left < last))
+        article = np.concatenate([left[own[:half]], right[own[half:]]])
         order = np.lexsort((own, -links.related[own], article))
-        rank = np.arange(len(order)) + here[0] - here[article[order]]
+        article = article[order]
+        rank = np.arange(len(order)) - np.searchsorted(article, article)
         kept[own[order[rank < MOST_KEPT]]] = True
     return links.only(kept)
 
 
-BLOCK = 5_000
-"""Articles whose links are weighed at once; bounds the memory."""
+AT_ONCE = 500_000
+"""Links that are weighed at once, about; bounds the memory."""
 
 MOST_KEPT = 30
 """Links of an article that are kept for its lists, which show at most 20 and leave copies out."""

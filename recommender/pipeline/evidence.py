@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,8 +81,36 @@ def background_of(vectors: NDArray[np.float32], days: NDArray[np.float64]) -> Ba
     return Background(cosine=cosine, fade=usual_fade)
 
 
-PARTS = ("text", "lead", "title", "names", "numbers")
+PARTS = ("text", "lead", "title")
 """The fields of Views that are by term."""
+
+
+class PerTerm(NamedTuple):
+    """What an archive says of each of its terms; all fields (n_terms,)."""
+
+    crowding: NDArray[np.float32]
+    """See `crowding_of`."""
+    names: NDArray[np.float32]
+    """1 for a name, 0 for any other term."""
+    numbers: NDArray[np.float32]
+    """1 for a number."""
+
+
+class Lengths(NamedTuple):
+    """Lengths of the rows of a view once its terms are weighed, and how many of them weigh something; all fields (n,)."""
+
+    burst: NDArray[np.float32]
+    """Of the text, every term weighed by its crowding."""
+    names: NDArray[np.float32]
+    """Of the text, its names alone."""
+    numbers: NDArray[np.float32]
+    """Of title and lead, their numbers alone."""
+    n_names: NDArray[np.int64]
+    n_numbers: NDArray[np.int64]
+
+    def take(self, rows: NDArray[np.int64]) -> Lengths:
+        """Those of some of the articles."""
+        return Lengths(self.burst[rows], self.names[rows], self.numbers[rows], self.n_names[rows], self.n_numbers[rows])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,28 +123,23 @@ class Views:
     """(n, n_terms) the same of title and lead."""
     title: sparse.csr_matrix
     """(n, n_terms) the same of the title; an empty row where there is none."""
-    names: sparse.csr_matrix
-    """(n, n_terms) the same as `text`, of the names alone; an empty row where there are none."""
-    numbers: sparse.csr_matrix
-    """(n, n_terms) the same of the numbers in title and lead."""
     vectors: NDArray[np.float32]
     """(n, dimensions) unit rows."""
     days: NDArray[np.float64]
     """(n,) days since 1970; nan where no date is known."""
     words: NDArray[np.int64]
     """(n,) distinct terms of the full text."""
-    burst: NDArray[np.float32]
-    """(n,) length of the rows of `text` once every term is weighted by its crowding."""
-    crowding: NDArray[np.float32]
-    """(n_terms,) the archive's `crowding_of`; the same for all articles."""
+    lengths: Lengths
+    per_term: PerTerm
+    """The archive's; the same for all articles."""
 
     def __len__(self) -> int:
         return len(self.days)
 
     def take(self, rows: NDArray[np.int64]) -> Views:
         """Some of the articles, in this order."""
-        taken = {field.name: getattr(self, field.name)[rows] for field in fields(self) if field.name != "crowding"}
-        return Views(**taken, crowding=self.crowding)
+        by_row = (*PARTS, "vectors", "days", "words")
+        return replace(self, **{name: getattr(self, name)[rows] for name in by_row}, lengths=self.lengths.take(rows))
 
     def narrowed(self, n_terms: int) -> Views:
         """The same over the first `n_terms` terms; what is cut off still counts in the lengths."""
@@ -135,7 +159,7 @@ class Views:
             return sparse.csr_matrix((part.data, number[part.indices], part.indptr), shape=(part.shape[0], len(terms)))
 
         kept = {name: renumbered(getattr(self, name)) for name in PARTS}
-        return replace(self, **kept, crowding=self.crowding[terms])
+        return replace(self, **kept, per_term=PerTerm(*(field[terms] for field in self.per_term)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,27 +298,26 @@ def views_of(
     n_articles: int,
     vectors: NDArray[np.float32],
     days: NDArray[np.float64],
-    crowding: NDArray[np.float32],
+    per_term: PerTerm,
 ) -> Views:
-    """The views of some articles as an archive of `n_articles` articles with this vocabulary and `crowding` sees them."""
+    """The views of some articles as an archive of `n_articles` articles with this vocabulary, which may know more terms than
+    `per_term` tells of, sees them."""
 
     def view(part: sparse.csr_matrix) -> sparse.csr_matrix:
         return tf_idf(part, vocabulary.document_frequency, n_articles)
 
-    text = view(counts.text)
-    held = counts.text.indices
-    are_names = vocabulary.is_name()[held] if len(held) > len(vocabulary) else vocabulary.are_names(held)
+    text, lead = view(counts.text), view(counts.lead)
+    names, n_names = _lengths(text, vocabulary.are_names)
+    numbers, n_numbers = _lengths(lead, lambda terms: vocabulary.is_number()[terms])
     return Views(
         text=text,
-        lead=view(counts.lead),
+        lead=lead,
         title=view(counts.title),
-        names=view(_only(counts.text, are_names)),
-        numbers=view(_only(counts.lead, vocabulary.is_number()[counts.lead.indices])),
         vectors=vectors,
         days=days,
         words=np.asarray(np.diff(counts.text.indptr), np.int64),
-        burst=_crowded_lengths(text, crowding),
-        crowding=crowding,
+        lengths=Lengths(_crowded_lengths(text, per_term.crowding), names, numbers, n_names, n_numbers),
+        per_term=per_term,
     )
 
 
@@ -309,17 +332,17 @@ def evidence_of(
 
     pairs = pairing(left_rows, right_rows)
 
-    def sparse_cosine(name: str, *, needed: bool = False) -> NDArray[np.float32]:
-        one, two = getattr(left, name), getattr(right, name)
-        cosines = products(one, two, pairs)[0]
-        if needed:
-            cosines[(np.diff(one.indptr)[left_rows] == 0) | (np.diff(two.indptr)[right_rows] == 0)] = np.nan
-        return cosines
-
-    text, crowded, twice_crowded = products(left.text, right.text, pairs, (left.crowding, left.crowding**2))
-    lengths = left.burst[left_rows] * right.burst[right_rows]
-    names, numbers = sparse_cosine("names", needed=True), sparse_cosine("numbers", needed=True)
-    fewer = np.minimum(np.diff(left.names.indptr)[left_rows], np.diff(right.names.indptr)[right_rows])
+    per_term, one, two = left.per_term, left.lengths.take(left_rows), right.lengths.take(right_rows)
+    weights = (per_term.crowding, per_term.crowding**2, per_term.names)
+    text, crowded, twice_crowded, named = products(left.text, right.text, pairs, weights)
+    lead, numbered = products(left.lead, right.lead, pairs, (per_term.numbers,))
+    (title,) = products(left.title, right.title, pairs)
+    title[(np.diff(left.title.indptr)[left_rows] == 0) | (np.diff(right.title.indptr)[right_rows] == 0)] = np.nan
+    fewer = np.minimum(one.n_names, two.n_names)
+    names = np.where(fewer > 0, _cosine(named, one.names * two.names), np.float32(np.nan))
+    numbers = np.where(
+        np.minimum(one.n_numbers, two.n_numbers) > 0, _cosine(numbered, one.numbers * two.numbers), np.float32(np.nan)
+    )
     several = np.clip((fewer - 1) / (SEVERAL - 1), 0, 1).astype(np.float32)
     apart = np.abs(left.days[left_rows] - right.days[right_rows])
     longer = np.maximum(left.words[left_rows], right.words[right_rows])
@@ -330,9 +353,9 @@ def evidence_of(
     return Evidence(
         dense=np.clip((cosine - background.cosine) / (1 - background.cosine), 0, 1),
         text=text,
-        lead=sparse_cosine("lead"),
-        title=sparse_cosine("title", needed=True),
-        burst=np.clip(_ratio(twice_crowded, lengths), 0, 1),
+        lead=lead,
+        title=title,
+        burst=_cosine(twice_crowded, one.burst * two.burst),
         names=names,
         numbers=numbers,
         days_apart=apart.astype(np.float32),
@@ -371,8 +394,19 @@ def _ratio(part: NDArray[np.float32], whole: NDArray[np.float32]) -> NDArray[np.
     return np.divide(part, whole, out=np.zeros_like(part), where=whole > 1e-9)
 
 
-def _only(counts: sparse.csr_matrix, kept: NDArray[np.bool_]) -> sparse.csr_matrix:
-    """Some of the counts that are stored, (counts.nnz,), in a matrix of the same shape."""
-    ends = np.zeros(counts.nnz + 1, np.int32)
-    np.cumsum(kept, out=ends[1:])
-    return sparse.csr_matrix((counts.data[kept], counts.indices[kept], ends[counts.indptr]), shape=counts.shape)
+def _cosine(product: NDArray[np.float32], lengths: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.clip(_ratio(product, lengths), 0, 1)
+
+
+def _lengths(
+    view: sparse.csr_matrix, are_kept: Callable[[NDArray[np.int32]], NDArray[np.bool_]]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """((n,) the lengths of the rows where only some of the terms stand, (n,) how many do)."""
+    lengths, numbers = [np.zeros(0)], [np.zeros(0, np.int64)]
+    for _, part in in_blocks(view):
+        rows = np.repeat(np.arange(part.shape[0]), np.diff(part.indptr))
+        kept = are_kept(part.indices)
+        rows = rows[kept]
+        lengths.append(np.sqrt(np.bincount(rows, part.data[kept].astype(np.float64) ** 2, minlength=part.shape[0])))
+        numbers.append(np.bincount(rows, minlength=part.shape[0]))
+    return np.concatenate(lengths).astype(np.float32), np.concatenate(numbers)

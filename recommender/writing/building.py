@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import json
 import math
 from collections.abc import Iterable, Iterator, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from recommender.archives.archive import Archive, days_of
 from recommender.archives.graph import Graph
-from recommender.archives.links import Links, worth_keeping
+from recommender.archives.links import Links, in_a_row, worth_keeping
 from recommender.archives.loading import weights_of
 from recommender.archives.spool import SpooledArticles, SpooledContents, SpooledTexts
 from recommender.errors import RecommenderError
@@ -43,6 +42,7 @@ from recommender.writing.records import (
     write_history,
     write_meta,
 )
+from recommender.writing.room import give_back, giving_back
 from recommender.writing.writer import WriteOptions, Written, sole_writer
 
 
@@ -105,6 +105,7 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
         write_history(store.db, previous)
         graph = Graph(len(archive), compared(archive, options))
+        give_back()
         change = Change(touched=everything, stirred=everything)
         follow(store, archive, graph, archive.texts, change, previous, options)
         keep_cache(store, archive, archive.rows)
@@ -190,18 +191,13 @@ def compared(archive: Archive, options: WriteOptions) -> Links:
     """The links worth keeping between all articles."""
     give_back()
     views = archive.views()
-    codes = archive.nominated(np.arange(len(archive)), views, partial(options.stage, "looking around"))
+    codes = archive.nominated(np.arange(len(archive)), views, giving_back(partial(options.stage, "looking around")))
     give_back()
-    links = archive.compare(codes, views, partial(options.stage, "comparing"))
-    del views, codes  # before more room is needed
+    parts = archive.compare(codes, views, giving_back(partial(options.stage, "comparing")))
+    links = in_a_row(parts, len(codes))
+    del views, codes, parts  # before more room is needed
     give_back()
     return worth_keeping(links, len(archive))
-
-
-def give_back() -> None:
-    """Let the system have what is free and glibc keeps: of 20,000 articles 90 to 150 MB after each stage. Elsewhere nothing."""
-    with contextlib.suppress(AttributeError, OSError, TypeError):
-        ctypes.CDLL(None).malloc_trim(0)
 
 
 def _known_before(folder: Path, options: WriteOptions) -> tuple[Former, bool]:

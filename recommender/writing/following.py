@@ -20,6 +20,7 @@ from recommender.writing.records import (
     Former,
     write_meta,
 )
+from recommender.writing.room import giving_back
 from recommender.writing.sidebars import write_lists
 from recommender.writing.stories import Texts, write_threads
 from recommender.writing.writer import WriteOptions
@@ -54,7 +55,7 @@ def follow(
     moved = write_threads(store, archive, graph, texts, change.touched, change.lost, previous, now)
     stirred = distinct(change.stirred, moved)
     listed = distinct(stirred, change.listed)
-    ranked = partial(options.stage, "ranking")
+    ranked = giving_back(partial(options.stage, "ranking"))
     write_lists(store, archive, graph, texts, listed, stirred, change.came, ranked, again=change.again)
     edition = int(dict(store.query("SELECT key, value FROM meta WHERE key = 'edition'")).get("edition", 0))
     write_meta(store, {"articles": len(archive), "edition": edition + 1, "written": now})

@@ -1,6 +1,6 @@
 """A function in a fresh process: what it returns, and the most memory that it and the processes it started held.
 
-    python -m scripts.benchmark.children MODULE:FUNCTION     arguments as a JSON array on stdin, the answer on stdout
+python -m scripts.benchmark.children MODULE:FUNCTION     arguments as a JSON array on stdin, the answer on stdout
 """
 
 from __future__ import annotations

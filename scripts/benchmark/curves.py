@@ -19,7 +19,8 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
     found = {}
     if "growth" in wanted:
         found["build"] = _curve(
-            "articles", "seconds of a build",
+            "articles",
+            "seconds of a build",
             {
                 "recommender": [(count, shop.built(count).seconds) for count in largest],
                 "scikit-learn: TF-IDF + SVD": _points(
@@ -30,7 +31,8 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
     if "memory" in wanted:
         counts = [*largest, *([size.huge] if size.huge and "million" in wanted else [])]
         found["memory"] = _curve(
-            "articles", "MB",
+            "articles",
+            "MB",
             {
                 "peak memory of a build": _points(lambda count: shop.built(count).peak / 1e6, counts),
                 "titles and bodies": [(count, shop.texts(count).bytes / 1e6) for count in counts],
@@ -42,7 +44,8 @@ def curves(shop: Workshop, wanted: Collection[str]) -> dict[str, dict[str, Any]]
     if "search" in wanted:
         peers = {"usearch": search.usearch, "txtai": search.txtai}
         found["search"] = _curve(
-            "vectors of 256", "milliseconds a search, median",
+            "vectors of 256",
+            "milliseconds a search, median",
             {
                 "recommender": _points(lambda count: shop.once(search.measured, count)["p50"], size.vectors),
                 "exact": _points(lambda count: shop.once(search.measured, count)["exact"], size.vectors),

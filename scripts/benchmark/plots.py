@@ -1,6 +1,6 @@
 """Pictures of a run: cost against size, and every ratio beside its goal.
 
-    python -m scripts.benchmark.plots RUN.json DIR     draws those of a run again
+python -m scripts.benchmark.plots RUN.json DIR     draws those of a run again
 """
 
 from __future__ import annotations

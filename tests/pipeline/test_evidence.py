@@ -18,7 +18,17 @@ from recommender.pipeline import evidence
 from recommender.pipeline import evidence as module
 from recommender.pipeline.content import Content
 from recommender.pipeline.counting import count_terms
-from recommender.pipeline.evidence import Background, Evidence, Views, background_of, crowding_of, evidence_of, views_of
+from recommender.pipeline.evidence import (
+    Background,
+    Evidence,
+    Lengths,
+    PerTerm,
+    Views,
+    background_of,
+    crowding_of,
+    evidence_of,
+    views_of,
+)
 from recommender.pipeline.terms import Vocabulary
 
 WORDS = [a + b + c for a in ("ka", "lo", "mi") for b in ("re", "sa", "to") for c in ("vi", "zu")]
@@ -36,7 +46,8 @@ def views(
     found = np.eye(len(articles), 8, dtype=np.float32) if vectors is None else vectors
     when = np.array(days or [0.0] * len(articles))
     crowding = crowding_of(counts.text, when, background_of(found, when))
-    return views_of(counts, vocabulary, len(articles), found, when, crowding)
+    kinds = (kind.astype(np.float32) for kind in (vocabulary.is_name(), vocabulary.is_number()))
+    return views_of(counts, vocabulary, len(articles), found, when, PerTerm(crowding, *kinds))
 
 
 def every_pair(known: Views, usual: float = 0.0) -> Evidence:
@@ -182,8 +193,10 @@ def test_views_can_be_taken_in_any_order() -> None:
     known = views([("storm", "x1", ""), ("flood", "y2", ""), ("quake", "z3", "")], [1.0, 2.0, 3.0])
     taken = known.take(np.array([2, 0]))
     assert taken.days.tolist() == [3.0, 1.0]
-    for name in ("text", "lead", "title", "names", "numbers"):
+    for name in ("text", "lead", "title"):
         np.testing.assert_array_equal(getattr(taken, name).toarray(), getattr(known, name).toarray()[[2, 0]])
+    for name in Lengths._fields:
+        np.testing.assert_array_equal(getattr(taken.lengths, name), getattr(known.lengths, name)[[2, 0]])
     np.testing.assert_array_equal(taken.vectors, known.vectors[[2, 0]])
 
 
@@ -192,7 +205,7 @@ def test_a_term_of_the_lead_alone_keeps_its_place_among_fewer_terms() -> None:
     known = views([("storm hits coast", "storm", "storm hits"), ("storm hits town", "storm", "storm hits")], [1.0, 2.0])
     bare = replace(known, text=sparse.csr_matrix(known.text.shape, dtype=np.float32))
     fewer = bare.over(bare.terms())
-    for name in ("lead", "title", "names", "numbers"):
+    for name in ("lead", "title"):
         part, whole = getattr(fewer, name), getattr(bare, name)
         assert part.shape[1] <= whole.shape[1]
         assert part.nnz == whole.nnz
