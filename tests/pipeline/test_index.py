@@ -73,7 +73,7 @@ def test_search_finds_what_brute_force_finds(seed: int, n: int, k: int) -> None:
 @pytest.mark.parametrize("exact_limit", [10**6, 100], ids=["exact", "inverted"])
 def test_a_filtered_search_sees_the_chosen_rows_only(subset: int, exact_limit: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whichever way a filter is served, it finds the nearest of the chosen rows and no other."""
-    monkeypatch.setattr(module, "EXACT_SUBSET", subset)
+    monkeypatch.setattr(module, "GATHERED", subset)
     vectors, queries = clustered(0, 600, clusters=6), clustered(1, 20, clusters=6)
     only = np.random.default_rng(2).permutation(600)[:300].astype(np.int64)
     found = filled(vectors, exact_limit=exact_limit).search(queries, 10, only=only).rows
@@ -91,6 +91,22 @@ def test_a_filter_may_be_given_in_any_order_and_twice() -> None:
     again = index.search(vectors, 5, only=np.array([20, 7, 7, 11, 2, 2]))
     np.testing.assert_array_equal(once.rows, again.rows)
     assert (once.rows[:, 4] == -1).all()
+
+
+@pytest.mark.parametrize("exact_limit", [10**6, 100], ids=["exact", "inverted"])
+def test_what_was_gathered_for_a_filter_is_forgotten_with_the_next_change(exact_limit: int) -> None:
+    """The same filter again, another one between, a row that goes and comes back as another vector, a row that is not there."""
+    vectors = clustered(6, 400)
+    index = filled(vectors, exact_limit=exact_limit)
+    only, query = np.arange(0, 400, 2), vectors[7:8]
+    first = index.search(query, 3, only=only)
+    assert set(index.search(query, 3, only=only + 1).rows.ravel().tolist()) <= set(range(1, 400, 2))
+    np.testing.assert_array_equal(index.search(query, 3, only=only).rows, first.rows)
+    index.remove(np.array([10]))
+    assert 10 not in index.search(vectors[10:11], 3, only=only).rows
+    index.add(np.array([10]), query)
+    assert index.search(query, 3, only=only).rows[0, 0] == 10
+    assert index.search(query, 3, only=np.array([10, 999])).rows.tolist() == [[10, -1, -1]]
 
 
 def test_an_empty_filter_finds_nothing() -> None:
