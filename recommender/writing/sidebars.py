@@ -61,7 +61,8 @@ def write_lists(
         return len(part), changed_blobs(archive, texts, part, seen, had, came, again=again and with_lists)
 
     done = 0
-    for some, blobs in in_order(made, _pieces(store, archive, places, near)):
+    through = in_order if len(places) + len(near) > BLOCK else map  # a little is done before threads have started
+    for some, blobs in through(made, _pieces(store, archive, places, near)):
         store.db.executemany("DELETE FROM links WHERE row = ?", [(row,) for row, blob in blobs.items() if blob is None])
         changed = [(row, blob) for row, blob in blobs.items() if blob is not None]
         store.db.executemany("INSERT OR REPLACE INTO links VALUES (?, ?)", changed)
