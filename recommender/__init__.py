@@ -85,6 +85,7 @@ The way of the data, which is the way of the imports:
     judging/learning.py         a truth -> pairs to learn from -> the weights that fit them
     judging/tuning.py           a truth -> weights of the site's own, and what they gain
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence
+    opening.py                  an index kept open between one question and the next
     engine.py                   Recommender
     syncing.py                  an index brought up to date with a source on the web
     demo.py                     the sample newsroom, before and after

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -14,14 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from recommender.answers import Explanation, Profile, Related, RelatedList, StoryThread, ThreadChange
 from recommender.errors import UnknownArticleError, UnknownThreadError
+from recommender.opening import Moment, Opening, read_list
 from recommender.reports import Comparison, Evaluation, Finding, Repaired, Tuning
-from recommender.storage.damage import unreadable
-from recommender.storage.folder import MANIFEST
 from recommender.storage.store import Store
 
 if TYPE_CHECKING:
-    from recommender.archives.archive import Archive
-    from recommender.archives.memory import Memory
     from recommender.archives.rulebook import KeptRule
     from recommender.judging.gold import Gold
     from recommender.pipeline.articles import Article
@@ -37,21 +33,13 @@ class Recommender:
     """
 
     def __init__(self, index: str | os.PathLike[str], *, device: str | None = None) -> None:
-        self._folder = Path(index)
-        self._manifest = os.fspath(self._folder / MANIFEST)
-        self._device = device
-        self._open_store: Store | None = None
-        self._aside: Store | None = None
-        self._seen: tuple[int, int] | None = None
-        self._openings = 0
-        self._kept: Memory | None = None
-        self._kept_lists: tuple[Store, int, Callable[[str, int, Profile], RelatedList]] | None = None
+        self._index = Opening(Path(index), device)
 
     @classmethod
     def open(cls, index: str | os.PathLike[str] = "artifacts/index", *, device: str | None = None) -> Recommender:
         """An existing index; IndexUnusableError where there is none, it is damaged or of another format version."""
         engine = cls(index, device=device)
-        engine._store()
+        engine._index.store()
         return engine
 
     @classmethod
@@ -93,13 +81,13 @@ class Recommender:
         """Add articles in one transaction; a known id with other text or fields is updated, else it costs a comparison."""
         from recommender.writing import updating
 
-        return updating.add(articles, self._folder, self._options(notice=notice, stage=progress))
+        return updating.add(articles, self._index.folder, self._options(notice=notice, stage=progress))
 
     def remove(self, ids: Iterable[str]) -> Written:
         """Forget articles everywhere, all or none; UnknownArticleError where one is not there."""
         from recommender.writing import updating
 
-        return updating.remove(ids, self._folder, self._options())
+        return updating.remove(ids, self._index.folder, self._options())
 
     def related_ids(self, article_id: str, k: int = 5, *, profile: Profile = "sidebar") -> list[str]:
         """The ids of the related articles, best first; fewer than k, or none, where nothing more is related."""
@@ -115,63 +103,65 @@ class Recommender:
         Of the lists last asked for, `MOST_LISTS` are kept in memory until the index is another.
         """
         _check_length(k)
-        return self._lists()(article_id, k, profile)
+        return self._index.list_of(article_id, k, profile)
 
     def all_related(self, k: int = 5, *, profile: Profile = "sidebar") -> Iterator[RelatedList]:
         """The list of every article, oldest first, what was added later last; all as of the moment of the first."""
         _check_length(k)
-        with self._apart() as store:
+        with self._index.apart() as store:
             for article_id in store.article_ids():
-                yield _list(store, article_id, k, profile)
+                yield read_list(store, article_id, k, profile)
 
     @contextlib.contextmanager
     def moment(self) -> Iterator[Recommender]:
         """This index as of now, for many questions whose answers must fit together; it ends with the block, and is read only."""
-        with self._apart() as store:
-            yield _Moment(self._folder, store)
+        with self._index.apart() as store:
+            engine = Recommender(store.folder)
+            engine._index = Moment(store)
+            yield engine
 
     def related_to(self, draft: Article, k: int = 5, *, profile: Profile = "sidebar") -> list[Related]:
         """The related articles of one that is not in the index, and stays out of it."""
         from recommender.drafts import related_to
 
         _check_length(k)
-        with self._remembered() as (store, archive):
+        with self._index.remembered() as (store, archive):
             return related_to(store, archive, draft, k, profile)
 
     def explain(self, one: str, other: str) -> Explanation:
         """What the engine holds of a pair: score, relation, reasons and the evidence behind them."""
         from recommender.drafts import explain
 
-        with self._remembered() as (store, archive):
+        with self._index.remembered() as (store, archive):
             self._row(store, one)
             self._row(store, other)
             return explain(store, archive, one, other)
 
     def threads(self, *, min_size: int = 2) -> list[StoryThread]:
         """The story threads, the one with the latest article first."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.threads(min_size=min_size)
 
     def thread(self, thread_id: str) -> StoryThread:
         """One thread, or the one that it was merged into; UnknownThreadError where there is none of that id."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return self._thread(store, thread_id)
 
     def timeline(self, thread_id: str) -> tuple[StoryThread, tuple[Related, ...]]:
         """A thread, as from `thread`, with what lists show of its articles, oldest first; both as of one moment."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             found = self._thread(store, thread_id)
             return found, tuple(store.shown(self._row(store, article_id)) for article_id in found.article_ids)
 
     def merged(self) -> dict[str, str]:
         """The id of each thread that was merged into another, and of the one that goes on."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.redirects()
 
     def changes(self, since: datetime | None = None) -> list[ThreadChange]:
         """What happened to threads at or after a moment (timezone-aware), oldest first."""
         moment = "" if since is None else since.astimezone(UTC).isoformat(timespec="seconds")
-        with self._reading() as store:
+        with self._index.reading() as store:
             return list(store.changes(moment))
 
     def rebuild(
@@ -190,29 +180,29 @@ class Recommender:
         from recommender.writing import building
 
         options = self._options(notice=notice, stage=progress)
-        building.rebuild(self._folder, self._folder if to is None else Path(to), model, options)
+        building.rebuild(self._index.folder, self._index.folder if to is None else Path(to), model, options)
 
     def compare(self, other: Recommender) -> Comparison:
         """How far this index and another agree on the articles that both hold."""
         from recommender.upkeep.comparing import compare
 
-        with self._reading() as one, other._reading() as two:
+        with self._index.reading() as one, other._index.reading() as two:
             return compare(one, two)
 
     def thread_of(self, article_id: str) -> StoryThread | None:
         """The thread of an article; None where it stands alone."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             place = store.place(self._row(store, article_id))
             return store.threads(thread_id=place.id)[0] if place else None
 
     def article(self, article_id: str) -> Related:
         """What lists show of one article, as if it were in its own: score 1."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.shown(self._row(store, article_id))
 
     def search(self, words: str, *, limit: int = 50) -> list[Related]:
         """The articles whose title or id holds every one of these words, the newest first; one of that very id before all."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.search(words, limit)
 
     def leading(self, name: str) -> str:
@@ -226,7 +216,7 @@ class Recommender:
 
         `until` leaves out what came later, ISO 8601 in UTC.
         """
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.latest(section, k, until)
 
     def evaluate(
@@ -250,8 +240,8 @@ class Recommender:
         truth = read_gold(source, format=format)
         shown = "stdin" if source == "-" else source
         notice(f"{shown}: {truth.told()}")
-        with self._apart() as store:
-            found = evaluate(store, self._loaded(store), truth, source=shown, resamples=resamples)
+        with self._index.apart() as store:
+            found = evaluate(store, self._index.loaded(store), truth, source=shown, resamples=resamples)
         _say_missing(found.counts, truth, notice)
         return found
 
@@ -279,14 +269,14 @@ class Recommender:
         truth = read_gold(source, format=format)
         shown = "stdin" if source == "-" else source
         notice(f"{shown}: {truth.told()}")
-        with self._apart() as store:
-            found = tuning.tune(store, self._loaded(store), truth, source=shown)
+        with self._index.apart() as store:
+            found = tuning.tune(store, self._index.loaded(store), truth, source=shown)
         _say_missing(found.counts, truth, notice)
         if output is not None:
             tuning.write_weights(output, found)
         if apply and found.better:
             options = self._options(notice=notice, stage=progress)
-            updating.reweigh(Weights.from_json(found.weights), self._folder, options)
+            updating.reweigh(Weights.from_json(found.weights), self._index.folder, options)
             found = replace(found, applied=True)
         return found
 
@@ -294,7 +284,7 @@ class Recommender:
         """What editors have decided, in the order they did."""
         from recommender.archives.rulebook import kept_rules
 
-        with self._reading() as store:
+        with self._index.reading() as store:
             return kept_rules(store)
 
     def add_rule(self, rule: str | Rule) -> KeptRule:
@@ -307,7 +297,7 @@ class Recommender:
         from recommender.writing import updating
 
         made = parse_rule(rule) if isinstance(rule, str) else rule
-        updating.overrule(lambda store: rulebook.enter(store, [made]), self._folder, self._options())
+        updating.overrule(lambda store: rulebook.enter(store, [made]), self._index.folder, self._options())
         return next(kept for kept in self.rules() if kept.rule == made)
 
     def drop_rule(self, number: int) -> None:
@@ -315,7 +305,7 @@ class Recommender:
         from recommender.archives import rulebook
         from recommender.writing import updating
 
-        updating.overrule(lambda store: rulebook.drop(store, number), self._folder, self._options())
+        updating.overrule(lambda store: rulebook.drop(store, number), self._index.folder, self._options())
 
     def export_rules(self) -> str:
         """The rules as the text of a file, comments included."""
@@ -332,19 +322,19 @@ class Recommender:
         from recommender.writing import updating
 
         options = self._options()
-        updating.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._folder, options)
+        updating.overrule(lambda store: rulebook.take_in(store, text, source, instead=replace), self._index.folder, options)
         return self.rules()
 
     def info(self) -> dict[str, Any]:
         """Counts, model, dimensions, sizes and versions."""
-        with self._reading() as store:
+        with self._index.reading() as store:
             return store.info()
 
     def check(self) -> list[Finding]:
         """What does not fit together in this index, a kind at a time; empty where it is sound."""
         from recommender.upkeep.integrity import check
 
-        with contextlib.closing(Store.open(self._folder)) as store:
+        with contextlib.closing(Store.open(self._index.folder)) as store:
             return check(store)
 
     def compact(self) -> tuple[int, int]:
@@ -354,13 +344,13 @@ class Recommender:
         """
         from recommender.upkeep import compaction
 
-        return compaction.compact(self._folder, self._options())
+        return compaction.compact(self._index.folder, self._options())
 
     def backup(self, file: str | os.PathLike[str]) -> int:
         """Write the index as of this moment to one file, whoever reads or writes meanwhile; its size in bytes."""
         from recommender.upkeep import backups
 
-        return backups.backup(self._folder, Path(file))
+        return backups.backup(self._index.folder, Path(file))
 
     @classmethod
     def restore(
@@ -389,97 +379,26 @@ class Recommender:
         return repairing.repair(Path(index), writer.WriteOptions(device=device, notice=notice, stage=progress))
 
     def __contains__(self, article_id: str) -> bool:
-        return self._store().row_of(article_id) is not None
+        return self._index.store().row_of(article_id) is not None
 
     def __len__(self) -> int:
-        return self._store().count("articles")
+        return self._index.store().count("articles")
 
     def edition(self) -> tuple[int, int]:
         """A value that is another one after each change of the index, by whoever; good as long as this object is.
 
         Whoever keeps answers asks for it first: what is read afterwards is of this edition or a later one.
         """
-        version = self._store().version()
-        return self._openings, version
+        return self._index.edition()
 
     def close(self) -> None:
         """Let go of the files; the next call opens them again."""
-        for store in (self._open_store, self._aside):
-            if store is not None:
-                store.close()
-        self._open_store = self._aside = self._seen = self._kept = self._kept_lists = None
-
-    def _store(self) -> Store:
-        """The store that counts now."""
-        try:
-            found = os.stat(self._manifest)  # noqa: PTH116 - half the time of Path.stat, for each question
-            seen = (found.st_mtime_ns, found.st_ino)
-        except OSError:
-            seen = None
-        if self._open_store is None or seen != self._seen or self._open_store.is_overtaken():
-            self._open_store = Store.open(self._folder)
-            self._seen = seen
-            self._openings += 1
-        return self._open_store
-
-    @contextlib.contextmanager
-    def _reading(self) -> Iterator[Store]:
-        """The store that counts now, as of one moment; for quick questions, since others wait."""
-        store = self._store()
-        with unreadable(self._folder), store.snapshot():
-            yield store
-
-    @contextlib.contextmanager
-    def _apart(self) -> Iterator[Store]:
-        """The same for long work, which holds nobody up."""
-        with Store.of_one_moment(self._folder) as store:
-            yield store
-
-    @contextlib.contextmanager
-    def _remembered(self) -> Iterator[tuple[Store, Archive]]:
-        """The same with the archive in memory, for one at a time."""
-        memory = self._memory()
-        with memory.lock:
-            store = self._store_aside()
-            with store.snapshot():
-                yield store, memory.archive(store, self._device)
-
-    def _store_aside(self) -> Store:
-        """The store that counts now, opened once more, so that who asks it holds up no quick question; opening takes 2 ms."""
-        name = self._store().manifest["store"]
-        if self._aside is None or self._aside.manifest["store"] != name or self._aside.is_overtaken():
-            if self._aside is not None:
-                self._aside.close()
-            self._aside = Store.open(self._folder)
-        return self._aside
-
-    def _memory(self) -> Memory:
-        """What is kept in memory of the index."""
-        if self._kept is None:
-            from recommender.archives.memory import Memory
-
-            self._kept = Memory()
-        return self._kept
-
-    def _loaded(self, store: Store) -> Archive:
-        """The archive as of the store's snapshot, for work that is too long to hold up others."""
-        from recommender.archives.loading import load
-
-        return load(store, device=self._device)
+        self._index.close()
 
     def _options(self, **others: Any) -> WriteOptions:
         from recommender.writing import writer
 
-        return writer.WriteOptions(device=self._device, memory=self._memory(), **others)
-
-    def _lists(self) -> Callable[[str, int, Profile], RelatedList]:
-        """What reads a list, or has it from before: one for each edition, so that what is kept is never of a former one."""
-        store = self._store()
-        version = store.version()
-        kept = self._kept_lists
-        if kept is None or kept[0] is not store or kept[1] != version:
-            kept = self._kept_lists = store, version, functools.lru_cache(MOST_LISTS)(functools.partial(_list, store))
-        return kept[2]
+        return writer.WriteOptions(device=self._index.device, memory=self._index.memory(), **others)
 
     @staticmethod
     def _thread(store: Store, thread_id: str) -> StoryThread:
@@ -494,36 +413,6 @@ class Recommender:
         if row is None:
             raise UnknownArticleError(article_id)
         return row
-
-
-MOST_LISTS = 4_096
-"""Lists that an open Recommender keeps in memory; of five items, about 4 kB each. One that is kept takes a tenth of the time."""
-
-
-def _list(store: Store, article_id: str, k: int, profile: Profile) -> RelatedList:
-    with unreadable(store.folder):
-        found = store.listed(article_id, k, profile)
-    if found is None:
-        raise UnknownArticleError(article_id)
-    return found
-
-
-class _Moment(Recommender):
-    """An index as of one moment."""
-
-    def __init__(self, folder: Path, store: Store) -> None:
-        super().__init__(folder)
-        self._held = store
-
-    def _store(self) -> Store:
-        return self._held
-
-    @contextlib.contextmanager
-    def _apart(self) -> Iterator[Store]:
-        yield self._held
-
-    def _store_aside(self) -> Store:
-        return self._held
 
 
 def _say_missing(counts: Mapping[str, int], truth: Gold, notice: Callable[[str], None]) -> None:

@@ -533,7 +533,7 @@ def test_an_open_recommender_sees_a_rebuilt_index(engine: Recommender, index: Pa
 
 def test_drafts_are_compared_with_the_index_of_now(engine: Recommender, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Also where the new store stands at the address that the old one had, as happens once in a hundred rebuilds."""
-    monkeypatch.setattr("recommender.engine.id", lambda thing: 7, raising=False)
+    monkeypatch.setattr("recommender.opening.id", lambda thing: 7, raising=False)
     draft = report("draft", "story 7", 1.0)
     assert engine.related_to(draft) == []
     Recommender.build(newspaper(8, 2), index).close()

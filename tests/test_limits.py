@@ -42,13 +42,13 @@ def threads_of(engine: Recommender) -> list[list[str]]:
 def sound(engine: Recommender, articles: list[Article]) -> None:
     """Nothing is amiss, and every article reads back as it was given."""
     assert engine.check() == []
-    store = Store.open(engine._folder)
+    store = Store.open(engine._index.folder)
     assert sorted(articles_of(store), key=lambda a: a.id) == sorted(articles, key=lambda a: a.id)
     store.close()
 
 
 def run(engine: Recommender, *words: str, stdin: str | None = None) -> Result:
-    return CliRunner(env={"RECOMMENDER_INDEX": str(engine._folder)}).invoke(app, list(words), input=stdin)
+    return CliRunner(env={"RECOMMENDER_INDEX": str(engine._index.folder)}).invoke(app, list(words), input=stdin)
 
 
 # How long

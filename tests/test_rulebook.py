@@ -57,7 +57,7 @@ def state(engine: Recommender) -> tuple[object, ...]:
         [(one.id, [(i.id, i.score, i.relation, i.reasons) for i in one.items]) for one in engine.all_related(20, profile=profile)]
         for profile in ("sidebar", "similar")
     ]
-    store = Store.open(engine._folder)
+    store = Store.open(engine._index.folder)
     unfold(store.db)
     links = store.query(
         "SELECT a.id, b.id, round(l.score, 4), round(l.same, 4) FROM links l JOIN articles a ON a.row = l.row"
@@ -69,7 +69,7 @@ def state(engine: Recommender) -> tuple[object, ...]:
 
 def check(engine: Recommender) -> None:
     """Every rule is obeyed, and the tables hold together."""
-    store = Store.open(engine._folder)
+    store = Store.open(engine._index.folder)
     check_threads(store)
     check_links(store, {row for (row,) in store.query("SELECT row FROM articles")})
     store.close()
@@ -165,7 +165,7 @@ def test_rules_wait_for_what_is_removed(ruled: Recommender) -> None:
 def test_rules_outlive_a_rebuild(ruled: Recommender) -> None:
     """The same articles built anew have the same threads, lists and links: a rule made later is a rule that was always there."""
     before = state(ruled)
-    Recommender.build(ARTICLES, ruled._folder)
+    Recommender.build(ARTICLES, ruled._index.folder)
     obeyed(ruled)
     assert state(ruled) == before
 
@@ -181,7 +181,7 @@ def test_rules_outlive_an_index_that_is_outgrown(ruled: Recommender) -> None:
 @pytest.mark.slow
 def test_rules_outlive_a_change_of_model(ruled: Recommender, tmp_path: Path) -> None:
     """Scores of another model, the same decisions."""
-    Recommender.build(ARTICLES, ruled._folder, model=str(static_model(tmp_path / "model")))
+    Recommender.build(ARTICLES, ruled._index.folder, model=str(static_model(tmp_path / "model")))
     assert ruled.info()["model"] != "lsa"
     obeyed(ruled)
 
@@ -343,10 +343,10 @@ def test_an_import_is_what_an_export_has_written(engine: Recommender, built: Pat
     assert [one.missing for one in kept] == [(), (), ("nobody",)]
     assert engine.related_ids("s00a0")[0] == "x0"
     assert engine.thread_of("x0") is None
-    edition = Store.open(engine._folder).query("SELECT value FROM meta WHERE key = 'edition'")
+    edition = Store.open(engine._index.folder).query("SELECT value FROM meta WHERE key = 'edition'")
     assert engine.import_rules(engine.export_rules()) == kept
     assert engine.import_rules(engine.export_rules(), replace=True) == kept
-    assert Store.open(engine._folder).query("SELECT value FROM meta WHERE key = 'edition'") == edition
+    assert Store.open(engine._index.folder).query("SELECT value FROM meta WHERE key = 'edition'") == edition
     assert engine.import_rules("", replace=True) == []
     assert state(engine) == state(Recommender.open(built))
 
@@ -368,18 +368,18 @@ def test_an_import_is_all_or_nothing(engine: Recommender, replace: bool) -> None
 
 def test_rules_that_cannot_be_carried_over_are_told_of(ruled: Recommender) -> None:
     """A build in place of a damaged index says that its rules are lost."""
-    store = next(ruled._folder.glob("store-*.sqlite"))
+    store = next(ruled._index.folder.glob("store-*.sqlite"))
     ruled.close()
     store.write_bytes(b"no database")
     with pytest.raises(IndexUnusableError):
-        Recommender.open(ruled._folder)
+        Recommender.open(ruled._index.folder)
     told: list[str] = []
-    Recommender.build(ARTICLES, ruled._folder, notice=told.append)
+    Recommender.build(ARTICLES, ruled._index.folder, notice=told.append)
     assert any("rules of the index could not be carried over" in line for line in told)
 
 
 def run(engine: Recommender, *words: str, stdin: str | None = None) -> tuple[int, str, str]:
-    done = CliRunner(env={"RECOMMENDER_INDEX": str(engine._folder)}).invoke(app, ["rules", *words], input=stdin)
+    done = CliRunner(env={"RECOMMENDER_INDEX": str(engine._index.folder)}).invoke(app, ["rules", *words], input=stdin)
     return done.exit_code, done.stdout, done.stderr
 
 
