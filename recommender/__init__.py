@@ -53,7 +53,8 @@ The way of the data, which is the way of the imports:
     storage/damage.py           errors of SQLite -> what is wrong with an index
     storage/folder.py           the index folder: which store counts, and how another takes its place
     storage/claiming.py         a folder for one process at a time
-    storage/store.py            the one durable truth: an SQLite file
+    storage/file.py             an SQLite file, read as of one moment, written all or nothing
+    storage/store.py            the one durable truth, and what it answers
     archives/links.py           links between articles as arrays
     archives/packed.py          those of many articles, out of what the store keeps and back
     archives/graph.py           all links of an archive, and who is in a thread with whom

@@ -39,13 +39,13 @@ DOORS = {
     "httpcore2": {"sources/http.py", "sources/connections.py"},
     "typer": {"cli.py", "shell.py", *(module for module in MODULES if module.startswith("commands/"))},
     "rich": {"progress.py"},
-    "sqlite3": {"storage/store.py", "storage/damage.py", "writing/writer.py", "writing/records.py"},
+    "sqlite3": {"storage/file.py", "storage/damage.py", "writing/writer.py", "writing/records.py"},
     "starlette": {"web/desk.py", "web/guard.py"},
     "jinja2": {"web/desk.py"},
     "uvicorn": {"web/server.py", "web/connections.py", "commands/desk.py"},
     "prometheus_client": {"web/application.py"},
 }
-"""Library -> the modules that may import it; of sqlite3 all but the store for its errors and the type of a connection only."""
+"""Library -> the modules that may import it; of sqlite3 all but the first for its errors and the type of a connection only."""
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "dill", "cloudpickle", "joblib", "marshal", "shelve"}
 FORBIDDEN_CALLS = {"eval", "exec", "compile", "__import__", "os.system", "os.popen", "os.execv"}
@@ -172,7 +172,7 @@ def test_a_heavy_library_has_one_door(library: str) -> None:
 
 def test_only_the_store_opens_a_database() -> None:
     """Where and how the file is opened is known in one place."""
-    assert [module for module in MODULES if "sqlite3.connect" in names_used(module)] == ["storage/store.py"]
+    assert [module for module in MODULES if "sqlite3.connect" in names_used(module)] == ["storage/file.py"]
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -21,8 +21,8 @@ from recommender.cli import app
 from recommender.errors import BackupError, IndexUnusableError, WriteFailedError
 from recommender.pipeline.index import VectorIndex
 from recommender.storage.damage import damaged
+from recommender.storage.file import PAGE
 from recommender.storage.folder import CACHE, read_manifest
-from recommender.storage.store import PAGE
 from recommender.upkeep import backups
 from recommender.writing.writer import WriteOptions, sole_writer
 from tests.archives import newspaper, report

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from recommender import Recommender
 from recommender.cli import app
+from recommender.storage.file import PAGE
 from recommender.storage.folder import CACHE, read_manifest
-from recommender.storage.store import PAGE
 from tests.archives import newspaper, report
 from tests.links import fold, unfold
 

@@ -14,8 +14,9 @@ from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import IndexUnusableError
 from recommender.pipeline.rules import Rule
+from recommender.storage.file import PAGE
 from recommender.storage.folder import read_manifest
-from recommender.storage.store import PAGE, Store
+from recommender.storage.store import Store
 from recommender.writing.records import articles_of
 from tests.archives import newspaper
 

@@ -19,9 +19,10 @@ from typer.testing import CliRunner
 from recommender import Recommender
 from recommender.cli import app
 from recommender.errors import IndexUnusableError
+from recommender.storage.file import PAGE
 from recommender.storage.folder import MANIFEST, read_manifest
 from recommender.storage.schema import FORMAT
-from recommender.storage.store import PAGE, Store, replacement
+from recommender.storage.store import Store, replacement
 from recommender.writing import updating
 from tests.archives import newspaper, report
 
