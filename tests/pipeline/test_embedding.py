@@ -186,12 +186,12 @@ def test_only_the_most_frequent_terms_are_fitted(monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_large_archive_is_fitted_on_a_sample(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every n-th article is enough to put every article on its topic."""
+    """So many, evenly chosen, are enough to put every article on its topic."""
     monkeypatch.setattr(embedding, "MAX_FIT_ARTICLES", 100)
     _, vectors, _ = fitted(archive(450, topics=7))
     cosines = vectors @ vectors.T
     np.fill_diagonal(cosines, -1)
-    assert vectors.shape == (450, 90 // ARTICLES_PER_DIMENSION)
+    assert vectors.shape == (450, 100 // ARTICLES_PER_DIMENSION)
     assert (cosines.argmax(axis=1) % 7 == np.arange(450) % 7).mean() > 0.99
 
 
