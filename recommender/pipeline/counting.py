@@ -19,7 +19,7 @@ from recommender.growing import Growing
 from recommender.pipeline.content import Content
 from recommender.pipeline.terms import TermCounts, Vocabulary
 
-TOKEN = re.compile(r"[^\W_](?:[\w\-’']*\w)?|[.!?:\n“\"]")
+TOKEN = re.compile(r"[^\W_]\w*(?:[\-’']+\w+)*|[.!?:\n“\"]")
 """A word (apostrophes and hyphens inside belong to it), or a mark after which a capital says nothing."""
 
 LONGEST_WORD = 60

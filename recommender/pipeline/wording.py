@@ -98,13 +98,16 @@ def _chosen(words: list[_Word], most: int) -> list[str]:
     whole = {part: word for word in reversed(words) if len(word.small) > 1 for part in word.words}
     chosen: list[_Word] = []
     for word in words:
-        if len(chosen) == most:
-            break
         spoken = whole.get(word.spelled, word)
         if len(spoken.spelled) < SHORTEST_WORD and not spoken.spelled.isupper():
             continue
-        if not any(_says_the_same(spoken.small, other.small) for other in chosen):
+        for other in chosen:
+            if _says_the_same(spoken.small, other.small):
+                break
+        else:
             chosen.append(spoken)
+            if len(chosen) == most:
+                break
     return [word.spelled for word in chosen]
 
 
