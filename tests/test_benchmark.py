@@ -9,6 +9,7 @@ import re
 import sqlite3
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,6 +114,15 @@ def test_the_table_says_what_is_met_what_is_missed_and_what_is_not_known() -> No
     assert "numpy 2." in report.told(facts)
     assert "txtai" not in report.told(facts)
     assert [one["met"] for one in report.as_json(measures, facts)["measures"]] == [True, False, None]
+
+
+def test_rows_of_an_earlier_run_come_out_as_they_went_in() -> None:
+    """But for a word on where they are from."""
+    one = Measure(row="million", what="a", unit="MB", ours=3.0, reference=1.5, against="b", goal=Goal(bound=1.0), note="c")
+    two = Measure(row="txtai", what="not measured")
+    found = report.from_json(json.loads(json.dumps(report.as_json([one, two], {"seconds": 2400.0}))))
+    assert found["million"] == [replace(one, note="c; of a run of its own, 2,400 s")]
+    assert found["txtai"] == [replace(two, note="of a run of its own, 2,400 s")]
 
 
 def test_a_new_table_takes_the_place_of_the_old() -> None:

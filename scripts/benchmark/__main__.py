@@ -1,10 +1,11 @@
 """Arguments, the rows one after another, and what is written of them.
 
     python -m scripts.benchmark [--size small|medium|full] [--only ROW,...] [--articles FILE] [--gold FILE]
-        [--json FILE] [--markdown FILE] [--page FILE] [--plots DIR] [--work DIR]
+        [--json FILE] [--markdown FILE] [--page FILE] [--plots DIR] [--work DIR] [--with FILE]
 
 The texts are those of the sample newsroom unless a file of articles is given, and varied (scripts/varied.py) where more are
-wanted. `--gold`: articles with the field `story`, or the CSV of the sample. A row that fails says why; the others go on.
+wanted. `--gold`: articles with the field `story`, or the CSV of the sample. A row that fails says why; the others go on. What
+takes very long may be run before (`--only million --json FILE`) and come beside the others (`--with FILE`); it says so then.
 """
 
 from __future__ import annotations
@@ -81,6 +82,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--markdown", type=Path)
     parser.add_argument("--page", type=Path, help="a page, such as docs/performance.md, whose table is replaced")
     parser.add_argument("--plots", type=Path)
+    parser.add_argument("--with", type=Path, dest="earlier", help="the JSON of a run of other rows, which come beside these")
     parser.add_argument("--work", type=Path, help="where articles and indexes are made; else a folder that is deleted")
     given = parser.parse_args()
     given.only = [name for name in given.only.split(",") if name]
@@ -95,10 +97,12 @@ def main() -> None:
     start = time.perf_counter()
     facts: dict[str, Any] = {"size": given.size, "articles": given.articles.name, "environment": machine.environment()}
     wanted = {name: row for name, row in rows(given.gold).items() if name in given.only or not given.only}
+    earlier = report.from_json(json.loads(given.earlier.read_text(encoding="utf-8"))) if given.earlier else {}
     with tempfile.TemporaryDirectory(dir=given.work) as folder:
         shop = Workshop(Path(folder), articles_of(given.articles), SIZES[given.size])
-        measures = measured(wanted, shop)
-        drawn = curves(shop, wanted) if given.plots or given.json else {}
+        measures = measured({name: row for name, row in wanted.items() if name not in earlier}, shop)
+        measures = [one for name in wanted for one in [*measures, *earlier.get(name, [])] if one.row == name]
+        drawn = curves(shop, set(wanted) - set(earlier)) if given.plots or given.json else {}
     facts |= {"seconds": round(time.perf_counter() - start, 1), "load_after": round(os.getloadavg()[0], 2)}
     table = report.as_markdown(measures, facts)
     print(table)

@@ -18,6 +18,18 @@ def as_json(measures: Sequence[Measure], facts: Mapping[str, Any]) -> dict[str, 
     return {**facts, "measures": rows}
 
 
+def from_json(run: Mapping[str, Any]) -> dict[str, list[Measure]]:
+    """The measures of a run that `as_json` tells of, by row; each says that it is of a run of its own."""
+    found: dict[str, list[Measure]] = {}
+    for kept in run["measures"]:
+        fields = {name: value for name, value in kept.items() if name not in {"value", "met", "goal", "note"}}
+        goal = Goal(**kept["goal"]) if kept["goal"] else None
+        note = "; ".join(filter(None, [kept["note"], f"of a run of its own, {run['seconds']:,.0f} s"]))
+        one = Measure(**fields, goal=goal, note=note)
+        found.setdefault(one.row, []).append(one)
+    return found
+
+
 def as_markdown(measures: Sequence[Measure], facts: Mapping[str, Any]) -> str:
     """A table under a line that says what it was measured on."""
     return "\n".join([told(facts), "", HEAD, *map(line, measures)]) + "\n"
