@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import sqlite3
 import struct
 import zlib
+from pathlib import Path
 
 COLUMNS = "row INTEGER, other INTEGER, score REAL, same REAL, relation INTEGER, reasons TEXT, similar INTEGER, sidebar INTEGER"
 
@@ -52,3 +55,27 @@ def fold(db: sqlite3.Connection) -> None:
         shown = [text or "" for text, *places in zip(reasons, similar, sidebar, strict=True) if places != [None, None]]
         body += zlib.compress("\n".join(shown).encode()) if shown else b""
         db.execute("INSERT INTO main.links VALUES (?, ?)", (row, struct.pack("<I", zlib.crc32(body)) + body))
+
+
+FORMAT_2 = """
+DROP TABLE main.links;
+CREATE TABLE main.links (
+    row INTEGER NOT NULL, other INTEGER NOT NULL, score REAL NOT NULL, same REAL NOT NULL, relation INTEGER NOT NULL,
+    reasons TEXT, similar INTEGER, sidebar INTEGER, PRIMARY KEY (row, other)
+) WITHOUT ROWID;
+"""
+
+
+def age(index: Path) -> None:
+    """Make an index what one of the second format was: a row for each link, reasons as JSON."""
+    manifest = json.loads((index / "manifest.json").read_text(encoding="utf-8"))
+    with contextlib.closing(sqlite3.connect(index / manifest["store"])) as db:
+        unfold(db)
+        db.executescript(FORMAT_2)
+        for *link, reasons, similar, sidebar in db.execute(
+            "SELECT row, other, score, same, relation, reasons, similar, sidebar FROM temp.links ORDER BY row, other"
+        ).fetchall():
+            told = None if reasons is None else json.dumps(reasons.split("\t") if reasons else [])
+            db.execute("INSERT INTO main.links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*link, told, similar, sidebar))
+        db.commit()
+    (index / "manifest.json").write_text(json.dumps(manifest | {"format": 2}), encoding="utf-8")

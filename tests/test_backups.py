@@ -26,6 +26,8 @@ from recommender.storage.folder import CACHE, read_manifest
 from recommender.upkeep import backups
 from recommender.writing.writer import WriteOptions, sole_writer
 from tests.archives import newspaper, report
+from tests.links import age
+from tests.test_engine import contents_of
 
 ARTICLES = newspaper(4, 3, 3)
 OTHERS = newspaper(2, 2)
@@ -213,6 +215,24 @@ def rewritten(source: Path, target: Path, change: Callable[[dict[str, Any], dict
 def sign(head: dict[str, Any], name: str, content: bytes) -> None:
     """Describe a member as `backup` does."""
     head["files"][name] = {"bytes": len(content), "sha256": hashlib.sha256(content).hexdigest()}
+
+
+def test_a_backup_of_the_second_format_is_brought_up_to_date(built: Path, tmp_path: Path) -> None:
+    """Restored, it is the index that it was made of, in today's format."""
+    index = Path(shutil.copytree(built / "index", tmp_path / "index"))
+    before = contents_of(index)
+    age(index)
+
+    def change(head: dict[str, Any], members: dict[str, bytes]) -> None:
+        name = json.loads((index / "manifest.json").read_text())["store"]
+        members["store.sqlite"] = (index / name).read_bytes()
+        head["manifest"]["format"] = 2
+        sign(head, "store.sqlite", members["store.sqlite"])
+
+    rewritten(built / "file", tmp_path / "file", change)
+    engine = Recommender.restore(tmp_path / "file", tmp_path / "restored")
+    assert contents_of(tmp_path / "restored") == before
+    assert engine.check() == []
 
 
 def test_newer_formats_are_refused(built: Path, tmp_path: Path) -> None:

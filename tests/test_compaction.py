@@ -18,10 +18,10 @@ from recommender import Article, Recommender
 from recommender.cli import app
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.rules import Rule
-from recommender.storage.folder import MANIFEST, read_manifest
+from recommender.storage.folder import read_manifest
 from recommender.storage.store import Store
 from tests.archives import FIRST_DAY, newspaper, report
-from tests.links import links_in, unfold
+from tests.links import age, links_in
 from tests.test_engine import contents_of
 
 ARTICLES = newspaper(8, 5)
@@ -151,15 +151,6 @@ def test_the_command_says_what_it_gave_back(index: Path, tmp_path: Path) -> None
     assert not (tmp_path / "none").exists()
 
 
-FORMAT_2 = """
-DROP TABLE main.links;
-CREATE TABLE main.links (
-    row INTEGER NOT NULL, other INTEGER NOT NULL, score REAL NOT NULL, same REAL NOT NULL, relation INTEGER NOT NULL,
-    reasons TEXT, similar INTEGER, sidebar INTEGER, PRIMARY KEY (row, other)
-) WITHOUT ROWID;
-"""
-
-
 def test_an_index_of_the_second_format_is_brought_up_to_date(index: Path) -> None:
     """Refused by all else, `compact` makes of its rows of links what they are now; all that was in it is the same."""
     engine = Recommender.open(index)
@@ -168,16 +159,7 @@ def test_an_index_of_the_second_format_is_brought_up_to_date(index: Path) -> Non
     engine.compact()
     engine.close()
     today = Path(shutil.copytree(index, index.parent / "today"))
-    with contextlib.closing(sqlite3.connect(file_of(index))) as db:
-        unfold(db)
-        db.executescript(FORMAT_2)
-        for *link, reasons, similar, sidebar in db.execute(
-            "SELECT row, other, score, same, relation, reasons, similar, sidebar FROM temp.links ORDER BY row, other"
-        ).fetchall():
-            told = None if reasons is None else json.dumps(reasons.split("\t") if reasons else [])
-            db.execute("INSERT INTO main.links VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (*link, told, similar, sidebar))
-        db.commit()
-    (index / MANIFEST).write_text(json.dumps(read_manifest(index) | {"format": 2}))
+    age(index)
     done = CliRunner().invoke(app, ["related", "s00a0", "--index", str(index)])
     assert (done.exit_code, done.stdout) == (4, "")
     assert "bring it up to date with `recommender compact`, which loses nothing" in done.stderr

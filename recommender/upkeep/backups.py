@@ -24,8 +24,9 @@ from recommender import __version__
 from recommender.errors import BackupError, IndexUnusableError
 from recommender.storage.damage import is_refusal
 from recommender.storage.folder import CACHE, successor
-from recommender.storage.schema import FORMAT
+from recommender.storage.schema import FORMAT, OLDER
 from recommender.storage.store import Store, verify
+from recommender.upkeep.compaction import compact
 from recommender.writing.writer import WriteOptions, sole_writer
 
 BACKUP_FORMAT = 1
@@ -106,7 +107,7 @@ def restore(file: Path, folder: Path, options: WriteOptions) -> None:
     """Make the index of a backup, in place of one that is there; readers see the old one until it is complete.
 
     The whole file is checked before anything is changed; BackupError where it is not what `backup` has written, or of a
-    newer format.
+    newer format. An index of an older one is brought up to date.
     """
     with _opened(file) as (archive, head), sole_writer(folder, options), successor(folder) as (store, manifest):
         for name, path in ((STORE, store), (CACHE, folder / f"{CACHE}.new")):
@@ -122,6 +123,9 @@ def restore(file: Path, folder: Path, options: WriteOptions) -> None:
         manifest.update({key: value for key, value in head["manifest"].items() if key not in manifest})
         if CACHE in head["files"]:
             (folder / f"{CACHE}.new").replace(folder / CACHE)
+        manifest["format"] = head["manifest"]["format"]
+    if head["manifest"]["format"] in OLDER:
+        compact(folder, options)
 
 
 @contextlib.contextmanager
@@ -151,8 +155,11 @@ def _head(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
     if archive.getinfo(HEAD).file_size > LONGEST_HEAD:
         raise ValueError(f"{HEAD} is too long")
     head: dict[str, Any] = json.loads(archive.read(HEAD))
-    for what, found, known in (("backup", head["format"], BACKUP_FORMAT), ("index", head["manifest"]["format"], FORMAT)):
-        if found != known:
+    for what, found, known, read in (
+        ("backup", head["format"], BACKUP_FORMAT, {BACKUP_FORMAT}),
+        ("index", head["manifest"]["format"], FORMAT, {FORMAT, *OLDER}),
+    ):
+        if found not in read:
             reason = f"it holds {what} format {found}, this version reads format {known}"
             raise BackupError(str(file), reason, "restore it with the version that wrote it, or build the index again")
     names = sorted(archive.namelist())
