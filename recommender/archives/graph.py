@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from recommender.archives.links import Links, LinksOf
-from recommender.distinct import distinct
+from recommender.distinct import are_among, distinct
 from recommender.growing import Growing
 from recommender.pipeline.candidates import Pairs
 
@@ -59,6 +59,10 @@ class Graph:
     def copies(self) -> NDArray[np.int64]:
         """(places,) the lowest place of an article with the same text; by it copies of one text know each other."""
         return self._copies.values
+
+    def in_threads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
+        """The places of the articles in these threads, rising; 0 is no thread."""
+        return np.flatnonzero(are_among(self.threads, numbers, int(self.threads.max(initial=0))) & (self.threads > 0))
 
     def of(self, place: int) -> LinksOf:
         """The links of one article."""
@@ -167,7 +171,7 @@ class Graph:
 
     def _number_copies(self, places: NDArray[np.int64]) -> None:
         """Find again the copies of the articles at these places and of those that were their copies."""
-        here = np.flatnonzero(np.isin(self.copies, self.copies[places]))
+        here = np.flatnonzero(are_among(self.copies, self.copies[places], len(self)))
         left, links = self.of_all(here)
         number = np.zeros(len(self), np.int64)
         number[here] = np.arange(len(here))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from recommender.storage.packing import NO_PLACE, Columns, columns_of, deflated, lines_of, packed
+
+NOTHING_KNOWN: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Held(NamedTuple):
@@ -56,19 +59,26 @@ def held_in(rows: Sequence[int], blobs: Sequence[bytes]) -> tuple[Held, list[Col
     return held, columns
 
 
-def told_in(held: Held, columns: Sequence[Columns]) -> NDArray[np.object_]:
-    """(n,) the reasons of the links that are in a list, words parted by tabs; None of all others."""
+def told_in(held: Held, columns: Sequence[Columns], wanted: NDArray[np.bool_] | None = None) -> NDArray[np.object_]:
+    """(n,) the reasons of the links that are in a list, words parted by tabs; None of all others. Only of the articles that are
+    `wanted`, (n_articles,), where it is given."""
     told = np.full(len(held.owners), None, np.object_)
-    lines = list(itertools.chain.from_iterable(map(lines_of, columns)))
-    shown = np.flatnonzero(held.is_shown())
-    if len(lines) != len(shown):
+    shown = held.is_shown()
+    if wanted is not None:
+        shown &= np.repeat(wanted, [len(one.relations) for one in columns])
+    asked = columns if wanted is None else itertools.compress(columns, wanted.tolist())
+    lines = list(itertools.chain.from_iterable(map(lines_of, asked)))
+    if len(lines) != np.count_nonzero(shown):
         raise ValueError("places in lists without reasons")
     told[shown] = lines
     return told
 
 
-def blobs_of(rows: NDArray[np.int64], held: Held, told: NDArray[np.object_]) -> list[bytes]:
-    """What the store is to keep of each of these articles, rising, of which some may have no links."""
+def blobs_of(
+    rows: NDArray[np.int64], held: Held, told: NDArray[np.object_], known: Mapping[int, bytes] = NOTHING_KNOWN
+) -> list[bytes]:
+    """What the store is to keep of each of these articles, rising, of which some may have no links. `told` are the reasons of
+    each link that is in a list; the column of reasons of those articles of which it is `known`, by number, is taken as it is."""
     shown = held.is_shown()
     ends = np.searchsorted(held.owners, rows, side="right").tolist()
     lines, line_ends = told[shown].tolist(), np.append(0, np.cumsum(shown))
@@ -79,8 +89,10 @@ def blobs_of(rows: NDArray[np.int64], held: Held, told: NDArray[np.object_]) -> 
     )  # fmt: skip
     whole = [(size, field.tobytes()) for size, field in fields]
     blobs = []
-    for begin, end in itertools.pairwise([0, *ends]):
+    for number, (begin, end) in enumerate(itertools.pairwise([0, *ends])):
         others, scores, same, relations, similar, sidebar = (field[size * begin : size * end] for size, field in whole)
-        reasons = deflated(lines[line_ends[begin] : line_ends[end]])
+        reasons = known.get(number)
+        if reasons is None:
+            reasons = deflated(lines[line_ends[begin] : line_ends[end]])
         blobs.append(packed(Columns(others, scores, same, relations, similar, sidebar, reasons)))
     return blobs

@@ -170,21 +170,24 @@ def idf_of(document_frequency: NDArray[np.int64], n_articles: int) -> NDArray[np
 
 def damped(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
     """(1 + ln tf) * idf; of (n, n_terms) counts and (n_terms,) idf."""
-    return weighed(counts, idf[counts.indices])
+    return sparse.csr_matrix((_damped(counts.data, idf[counts.indices]), counts.indices, counts.indptr), shape=counts.shape)
 
 
-def weighed(counts: sparse.csr_matrix, idf: NDArray[np.float32]) -> sparse.csr_matrix:
-    """The same with an idf for each of the counts that is stored, (counts.nnz,)."""
-    values = ((1 + np.log(counts.data.astype(np.float32))) * idf).astype(np.float32)
-    return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
+def _damped(counts: NDArray[np.generic], idf: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The same of counts one by one, each with its idf."""
+    return ((1 + np.log(counts.astype(np.float32))) * idf).astype(np.float32)
 
 
 def unit_rows(matrix: sparse.csr_matrix) -> sparse.csr_matrix:
     """The rows at length 1; an empty row stays empty."""
-    rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    lengths = np.sqrt(np.bincount(rows, matrix.data.astype(np.float64) ** 2, minlength=matrix.shape[0]))
-    values = (matrix.data / lengths[rows]).astype(np.float32)
-    return sparse.csr_matrix((values, matrix.indices, matrix.indptr), shape=matrix.shape)
+    return sparse.csr_matrix((_unit(matrix.data, matrix.indptr), matrix.indices, matrix.indptr), shape=matrix.shape)
+
+
+def _unit(values: NDArray[np.float32], starts: NDArray[np.integer]) -> NDArray[np.float32]:
+    """The values of rows that begin at `starts`, (n + 1,), over the lengths of the rows."""
+    rows = np.repeat(np.arange(len(starts) - 1), np.diff(starts))
+    lengths = np.sqrt(np.bincount(rows, values.astype(np.float64) ** 2, minlength=len(starts) - 1))
+    return np.asarray(values / lengths[rows], np.float32)
 
 
 BLOCK = 5_000
@@ -195,8 +198,11 @@ def tf_idf(counts: sparse.csr_matrix, document_frequency: NDArray[np.int64], n_a
     """The unit rows of (n, n_terms) counts as an archive of `n_articles` sees them; the columns are those of the counts, not
     copied."""
     values = np.empty(counts.nnz, np.float32)
-    for here, part in in_blocks(counts):
-        values[here] = unit_rows(weighed(part, idf_of(document_frequency[part.indices], n_articles))).data
+    for start in range(0, counts.shape[0], BLOCK):
+        starts = counts.indptr[start : start + BLOCK + 1]
+        here = slice(int(starts[0]), int(starts[-1]))
+        idf = idf_of(document_frequency[counts.indices[here]], n_articles)
+        values[here] = _unit(_damped(counts.data[here], idf), starts - starts[0])
     return sparse.csr_matrix((values, counts.indices, counts.indptr), shape=counts.shape)
 
 

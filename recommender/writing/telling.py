@@ -13,6 +13,7 @@ from recommender.archives.links import LinksOf
 from recommender.archives.packed import Held, blobs_of, held_in, told_in
 from recommender.pipeline.overruling import CHOSEN
 from recommender.pipeline.wording import reasons_of
+from recommender.storage.packing import Columns
 from recommender.writing.stories import Texts
 
 PAIRS = 8_000
@@ -35,16 +36,15 @@ class Had(NamedTuple):
     """What the store has of some articles."""
 
     blobs: Mapping[int, bytes]
-    """By row; none where it has no links."""
+    """By row, rising; none where it has no links."""
     links: Held
-    told: NDArray[np.object_]
-    """(n,) the reasons of the links that are in a list, words parted by tabs."""
+    columns: list[Columns]
+    """Those of each blob."""
 
 
 def had_in(blobs: Mapping[int, bytes]) -> Had:
     """The same of these blobs, which are by rising row; ValueError where one is damaged."""
-    links, columns = held_in(list(blobs), list(blobs.values()))
-    return Had(blobs, links, told_in(links, columns))
+    return Had(blobs, *held_in(list(blobs), list(blobs.values())))
 
 
 def changed_blobs(
@@ -58,10 +58,7 @@ def changed_blobs(
     rows = archive.rows[places]
     old = had.links
     owners, others = archive.rows[seen.owners], archive.rows[seen.links.others]
-    former = np.searchsorted(old.codes(), owners << 32 | others)
-    known = np.zeros(len(owners), np.bool_)
-    inside = former < len(old.owners)
-    known[inside] = old.codes()[former[inside]] == (owners << 32 | others)[inside]
+    known, former = _found_in(old.codes(), owners << 32 | others)
     known &= ~(np.isin(seen.owners, came) | np.isin(seen.links.others, came))
     former = former[known]
     lists = seen.lists
@@ -69,17 +66,33 @@ def changed_blobs(
         lists = np.full(len(owners), -1, np.int64), np.full(len(owners), -1, np.int64)
         lists[0][known], lists[1][known] = old.similar[former], old.sidebar[former]
     now = Held(owners, others, seen.links.related, seen.links.same, seen.relation, *lists)
-    told = np.full(len(owners), None, np.object_)
-    if not again:
-        told[known] = had.told[former]
     shown = now.is_shown()
-    told[~shown] = None
-    wanted = np.flatnonzero(shown & (told == None))  # noqa: E711 - of each
+    told_before = known.copy()
+    told_before[known] &= old.is_shown()[former]
+    told_before &= shown & (not again)
+    of = np.searchsorted(rows, owners)
+    had_rows = np.searchsorted(rows, np.array(list(had.blobs), np.int64))
+    n_shown, n_told = (np.bincount(of[mask], minlength=len(rows)) for mask in (shown, told_before))
+    n_before = np.bincount(np.searchsorted(rows, old.owners[old.is_shown()]), minlength=len(rows))
+    other = (n_shown > n_told) | (n_told < n_before)  # reasons come or go
+    told = np.full(len(owners), None, np.object_)
+    told[known] = told_in(old, had.columns, other[had_rows])[former]
+    told[~told_before] = None
+    wanted = np.flatnonzero(shown & ~told_before)
     told[wanted] = _reasons(archive, texts, seen, wanted)
+    as_before = {at: one.reasons for at, one in zip(had_rows.tolist(), had.columns, strict=True) if not other[at]}
     held = np.isin(rows, owners)
-    blobs = dict(zip(rows.tolist(), blobs_of(rows, now, told), strict=True))
+    blobs = dict(zip(rows.tolist(), blobs_of(rows, now, told, as_before), strict=True))
     wished = {row: blobs[row] if is_held else None for row, is_held in zip(rows.tolist(), held.tolist(), strict=True)}
     return {row: blob for row, blob in wished.items() if blob != had.blobs.get(row)}
+
+
+def _found_in(codes: NDArray[np.int64], wanted: NDArray[np.int64]) -> tuple[NDArray[np.bool_], NDArray[np.int64]]:
+    """(which of the wanted are among the codes, which rise, (n,) where)."""
+    at = np.searchsorted(codes, wanted)
+    known = at < len(codes)
+    known[known] = codes[at[known]] == wanted[known]
+    return known, at
 
 
 def _reasons(archive: Archive, texts: Texts, seen: Seen, wanted: NDArray[np.int64]) -> list[str]:
