@@ -676,7 +676,8 @@ def test_a_reader_that_goes_away_is_no_error(newsroom_index: Path) -> None:
 )
 def test_a_build_that_is_stopped_is_one_line(sent: signal.Signals, said: bytes, code: int, tmp_path: Path) -> None:
     """A build that Ctrl-C or TERM ends says so, ends with the code of the signal, and leaves no index and no file of a store."""
-    command = [*PROGRAM, "build", "-", "--index", str(tmp_path / "new")]
+    heeding = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from recommender.cli import main; main()"
+    command = [sys.executable, "-c", heeding, "build", "-", "--index", str(tmp_path / "new")]  # behind `&` a shell ignores SIGINT
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None
         assert process.stderr is not None
