@@ -26,7 +26,6 @@ from recommender.syncing import LARGEST_SHARE_GONE, Synced, SyncOptions, sync
 from tests.archives import report
 from tests.sources.site import Request, Site
 
-PROGRAM = [sys.executable, "-c", "from recommender.cli import main; main()"]
 QUICK = Manners(rate=10_000, retries=1, first_wait=0.001, read_seconds=1.0)
 
 
@@ -307,7 +306,14 @@ def test_the_index_follows_whatever_happens_at_the_site(site: Site, tmp_path: Pa
 
 
 def command(*arguments: str | Path) -> list[str]:
-    return [*PROGRAM, "sync", *map(str, arguments), "--rate", "1000"]
+    return [*HEEDING, "sync", *map(str, arguments), "--rate", "1000"]
+
+
+HEEDING = [
+    *(sys.executable, "-c"),
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); from recommender.cli import main; main()",
+]
+"""The command, which a shell would let ignore SIGINT where it is itself run behind `&`."""
 
 
 @pytest.mark.slow
