@@ -84,6 +84,8 @@ def test_a_file_is_no_index(tmp_path: Path) -> None:
         b'{"format": 3}',
         b"\xff\xfe",
         b'{"format": 3, "store": null}',
+        b'{"format": [3], "store": "store.sqlite"}',
+        b'{"format": {}, "store": "store.sqlite"}',
         b'{"format": 3, "store": 7}',
         b"7",
     ],

@@ -7,7 +7,7 @@ from recommender.answers import Relation
 FORMAT = 3
 """Version of the manifest and of the tables; raised with every change that older code would misread."""
 
-OLDER = frozenset({2})
+OLDER = (2,)
 """Formats that `compact` brings up to date: of 2 the links were rows of a table, with reasons as JSON."""
 
 RELATIONS: tuple[Relation, ...] = ("duplicate", "same-story", "related")

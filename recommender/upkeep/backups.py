@@ -156,8 +156,8 @@ def _head(file: Path, archive: zipfile.ZipFile) -> dict[str, Any]:
         raise ValueError(f"{HEAD} is too long")
     head: dict[str, Any] = json.loads(archive.read(HEAD))
     for what, found, known, read in (
-        ("backup", head["format"], BACKUP_FORMAT, {BACKUP_FORMAT}),
-        ("index", head["manifest"]["format"], FORMAT, {FORMAT, *OLDER}),
+        ("backup", head["format"], BACKUP_FORMAT, (BACKUP_FORMAT,)),
+        ("index", head["manifest"]["format"], FORMAT, (FORMAT, *OLDER)),
     ):
         if found not in read:
             reason = f"it holds {what} format {found}, this version reads format {known}"
