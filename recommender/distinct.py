@@ -13,11 +13,15 @@ T = TypeVar("T", bound=np.integer[Any])
 
 def distinct(*values: NDArray[T]) -> NDArray[T]:
     """Rising, each once: of one array of integers or of several, of any shape."""
-    found = np.concatenate([some.ravel() for some in values])
-    found.sort()
-    first = np.ones(len(found), np.bool_)
-    np.not_equal(found[1:], found[:-1], out=first[1:])
-    return found[first]
+    return each_once(np.concatenate([some.ravel() for some in values]))
+
+
+def each_once(values: NDArray[T]) -> NDArray[T]:
+    """The same of one array, shape (n,), which is sorted where it stands."""
+    values.sort()
+    first = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=first[1:])
+    return values[first]
 
 
 def are_among(values: NDArray[T], chosen: NDArray[T], most: int) -> NDArray[np.bool_]:

@@ -45,6 +45,12 @@ class Growing(Generic[T]):
             self.extend(np.full((length - self._used, *self._room.shape[1:]), value, self._room.dtype))
 
 
+def runs(starts: NDArray[np.integer[Any]], lengths: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """The numbers from each start on, so many of each, one run after another."""
+    before = np.cumsum(lengths) - lengths
+    return np.asarray(np.arange(int(lengths.sum())) + np.repeat(starts - before, lengths), np.int64)
+
+
 class GrowingRows:
     """Sparse rows of counts, of as many columns as whoever takes them says; one may be replaced, and is then kept at the end."""
 
@@ -81,5 +87,5 @@ class GrowingRows:
             return sparse.csr_matrix((self._values.values, self._columns.values, starts), shape=(len(places), n_columns))
         lengths = self._lengths.values[places]
         ends = np.concatenate([[0], np.cumsum(lengths)])
-        at = np.arange(ends[-1]) + np.repeat(self._starts.values[places] - ends[:-1], lengths)
+        at = runs(self._starts.values[places], lengths)
         return sparse.csr_matrix((self._values.values[at], self._columns.values[at], ends), shape=(len(places), n_columns))

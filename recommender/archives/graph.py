@@ -10,7 +10,7 @@ from scipy import sparse
 
 from recommender.archives.links import Links, LinksOf
 from recommender.distinct import are_among, distinct
-from recommender.growing import Growing
+from recommender.growing import Growing, runs
 from recommender.pipeline.candidates import Pairs
 
 
@@ -62,7 +62,7 @@ class Graph:
 
     def in_threads(self, numbers: NDArray[np.int64]) -> NDArray[np.int64]:
         """The places of the articles in these threads, rising; 0 is no thread."""
-        return np.flatnonzero(are_among(self.threads, numbers, int(self.threads.max(initial=0))) & (self.threads > 0))
+        return np.flatnonzero(are_among(self.threads, numbers[numbers > 0], int(self.threads.max(initial=0))))
 
     def of(self, place: int) -> LinksOf:
         """The links of one article."""
@@ -82,9 +82,7 @@ class Graph:
 
     def _at(self, places: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         lengths = self._lengths.values[places]
-        ends = np.cumsum(lengths)
-        at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(self._starts.values[places] - ends + lengths, lengths)
-        return np.repeat(np.arange(len(places)), lengths), at
+        return np.repeat(np.arange(len(places)), lengths), runs(self._starts.values[places], lengths)
 
     def beside(self, places: NDArray[np.int64], least: float = 0.0) -> NDArray[np.int64]:
         """The articles that are linked with any of these with `same` at least so high; rising."""
@@ -192,8 +190,7 @@ def _tell_alike(
     slots = np.full((len(groups), near.shape[0]), -1, np.int32)
     slots[group, rows] = member
     lengths = np.diff(near.indptr)[rows]
-    ends = np.cumsum(lengths)
-    at = np.arange(int(ends[-1]) if len(ends) else 0) + np.repeat(near.indptr[rows] - ends + lengths, lengths)
+    at = runs(near.indptr[rows], lengths)
     number = np.repeat(np.arange(len(rows)), lengths)
     slot = slots[group[number], near.indices[at]]
     inside = np.flatnonzero(slot >= 0)

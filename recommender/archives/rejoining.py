@@ -62,8 +62,7 @@ def _wider(graph: Graph, ruling: Ruling, here: NDArray[np.int64]) -> NDArray[np.
 
 def _with_mates(graph: Graph, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """These places and all in a thread with one of them; rising."""
-    numbers = distinct(graph.threads[places])
-    return distinct(places, graph.in_threads(numbers))
+    return distinct(places, graph.in_threads(graph.threads[places]))
 
 
 def _reached(graph: Graph, ruling: Ruling, here: NDArray[np.int64], groups: list[NDArray[np.int64]]) -> NDArray[np.int64]:

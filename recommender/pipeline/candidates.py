@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.distinct import distinct
+from recommender.distinct import distinct, each_once
 from recommender.pipeline.terms import in_blocks
 
 DENSE = 60
@@ -73,10 +73,7 @@ def merged(parts: Iterable[PairCodes]) -> PairCodes:
         part = left.pop()
         codes[end - len(part) : end] = part
         end -= len(part)
-    codes.sort()
-    first = np.ones(len(codes), np.bool_)
-    np.not_equal(codes[1:], codes[:-1], out=first[1:])
-    return codes[first]
+    return each_once(codes)
 
 
 def heaviest_terms(

@@ -51,6 +51,12 @@ def columns_of(blob: bytes) -> Columns:
     return Columns(others, scores, same, relations, similar, sidebar, reasons=blob[ends[-1] :])
 
 
+def shown_in(columns: Columns) -> list[int]:
+    """The numbers of the links that are in a list."""
+    both = enumerate(zip(columns.similar, columns.sidebar, strict=True))
+    return [number for number, (one, other) in both if one != NO_PLACE or other != NO_PLACE]
+
+
 def lines_of(columns: Columns) -> list[str]:
     """The reasons of the links that are in a list, in the order of the links, words parted by tabs."""
     return zlib.decompress(columns.reasons).decode().split("\n") if columns.reasons else []
@@ -78,9 +84,7 @@ def list_of(blob: bytes, profile: Profile, k: int) -> list[Shown]:
     chosen = sorted([(place, number) for number, place in enumerate(places) if place < k])
     if not chosen:
         return []
-    both = enumerate(zip(columns.similar, columns.sidebar, strict=True))
-    listed = [number for number, (one, other) in both if one != NO_PLACE or other != NO_PLACE]
-    lines = dict(zip(listed, lines_of(columns), strict=True))
+    lines = dict(zip(shown_in(columns), lines_of(columns), strict=True))
     others, scores = struct.unpack(f"<{len(places)}I", columns.others), struct.unpack(f"<{len(places)}f", columns.scores)
     return [
         Shown(others[at], scores[at], columns.relations[at], tuple(lines[at].split("\t")) if lines[at] else ())

@@ -176,7 +176,7 @@ def _rules(store: Store) -> Iterator[Finding]:
         if label != (named.get(number) or label_of(*((title, "") if title else texts_of(store.db, lead))))
     ]
     yield listed("label that is neither its lead's headline nor an editor's", wrong)
-    held = held_links(store)
+    held, _ = held_links(store)
     yield listed("rule that is not obeyed", [f"{one.number}" for one in kept if not _is_obeyed(store, held, one.rule, kept)])
 
 

@@ -12,7 +12,7 @@ from recommender.archives.loading import stored_links
 from recommender.archives.packed import Held, held_in
 from recommender.distinct import distinct
 from recommender.reports import Finding
-from recommender.storage.packing import NO_PLACE, columns_of, lines_of
+from recommender.storage.packing import columns_of, lines_of, shown_in
 from recommender.storage.schema import RELATIONS
 from recommender.storage.store import Store
 from recommender.upkeep.findings import listed
@@ -20,10 +20,8 @@ from recommender.upkeep.findings import listed
 
 def links(store: Store) -> Iterator[Finding]:
     """Those that cannot be read, and those that their other sides or the threads do not bear out."""
-    rows, blobs = stored_links(store)
-    damaged = [str(row) for row, blob in zip(rows, blobs, strict=True) if not _is_whole(blob)]
-    yield listed("links that are not what was written", damaged)
-    held = held_links(store)
+    held, damaged = held_links(store)
+    yield listed("links that are not what was written", [str(row) for row in damaged])
     codes, turned = held.codes(), held.others << 32 | held.owners
     both = np.isin(turned, codes)
     yield _of(held, "link that stands on one side alone", ~both)
@@ -47,7 +45,7 @@ def links(store: Store) -> Iterator[Finding]:
 
 def lists(store: Store) -> Iterator[Finding]:
     """Those with gaps, and those that are out of order."""
-    held = held_links(store)
+    held, _ = held_links(store)
     for profile, place in (("similar", held.similar), ("sidebar", held.sidebar)):
         shown = np.flatnonzero(place >= 0)
         shown = shown[np.lexsort((place[shown], held.owners[shown]))]
@@ -58,19 +56,20 @@ def lists(store: Store) -> Iterator[Finding]:
             yield _of(held, "list out of order", shown[1:][(np.diff(held.related[shown]) > 0) & (np.diff(owners) == 0)])
 
 
-def held_links(store: Store) -> Held:
-    """All links but those of articles whose links cannot be read."""
-    rows, blobs = stored_links(store)
-    whole = [number for number, blob in enumerate(blobs) if _is_whole(blob)]
-    return held_in([rows[number] for number in whole], [blobs[number] for number in whole])[0]
+def held_links(store: Store) -> tuple[Held, list[int]]:
+    """(all links but those that cannot be read, the rows of the articles whose links these are)."""
+    found = dict(zip(*stored_links(store), strict=True))
+    damaged = [row for row, blob in found.items() if not _is_whole(blob)]
+    for row in damaged:
+        del found[row]
+    return held_in(list(found), list(found.values()))[0], damaged
 
 
 def _is_whole(blob: bytes) -> bool:
     """Whether it is what was written, with reasons for all that is in a list."""
     try:
         columns = columns_of(blob)
-        shown = [one for one in zip(columns.similar, columns.sidebar, strict=True) if min(one) < NO_PLACE]
-        return len(lines_of(columns)) == len(shown)
+        return len(lines_of(columns)) == len(shown_in(columns))
     except (ValueError, TypeError, zlib.error):
         return False
 

@@ -81,9 +81,8 @@ def changed_blobs(
     wanted = np.flatnonzero(shown & ~told_before)
     told[wanted] = _reasons(archive, texts, seen, wanted)
     as_before = {at: one.reasons for at, one in zip(had_rows.tolist(), had.columns, strict=True) if not other[at]}
-    held = np.isin(rows, owners)
-    blobs = dict(zip(rows.tolist(), blobs_of(rows, now, told, as_before), strict=True))
-    wished = {row: blobs[row] if is_held else None for row, is_held in zip(rows.tolist(), held.tolist(), strict=True)}
+    found = zip(rows.tolist(), blobs_of(rows, now, told, as_before), np.isin(rows, owners).tolist(), strict=True)
+    wished = {row: blob if is_linked else None for row, blob, is_linked in found}
     return {row: blob for row, blob in wished.items() if blob != had.blobs.get(row)}
 
 

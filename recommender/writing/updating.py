@@ -237,8 +237,7 @@ def _take_out(store: Store, rows: NDArray[np.int64], options: WriteOptions) -> N
 
 def _mates(graph: Graph, places: NDArray[np.int64]) -> NDArray[np.int64]:
     """The others in a thread with any of these."""
-    numbers = distinct(graph.threads[places])
-    return others(graph.in_threads(numbers), places)
+    return others(graph.in_threads(graph.threads[places]), places)
 
 
 def _beside(store: Store, archive: Archive, places: NDArray[np.int64]) -> NDArray[np.int64]:
