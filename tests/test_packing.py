@@ -31,7 +31,7 @@ def drawn(links: Sequence[tuple[object, ...]], owner: int) -> tuple[Held, np.nda
 def test_the_lists_are_those_that_were_packed() -> None:
     """Worked by hand: one link in both lists, one in one, one in none; of one article that has links and one that has none."""
     held, told = drawn(OTHERS, 3)
-    full, empty = blobs_of(np.array([3, 5]), held, told)
+    full, empty = blobs_of(np.array([3, 5]), held, told, {})
     assert list_of(full, "similar", 9) == [Shown(4, 0.5, 2, ("Putin", "Kim")), Shown(70_000, 0.75, 1, ())]
     assert list_of(full, "similar", 1) == [Shown(4, 0.5, 2, ("Putin", "Kim"))]
     assert list_of(full, "sidebar", 9) == [Shown(70_000, 0.75, 1, ())]
@@ -40,7 +40,7 @@ def test_the_lists_are_those_that_were_packed() -> None:
     assert links_in(3, full) == [(3, row, score, same, rel, text, *at) for row, score, same, rel, *at, text in OTHERS]
     again, columns = held_in([3, 5], [full, empty])
     assert all(np.asarray(one == other).all() for one, other in zip(again, held, strict=True))
-    assert told_in(again, columns).tolist() == told.tolist()
+    assert told_in(again, columns, np.ones(2, np.bool_)).tolist() == told.tolist()
 
 
 @given(links=st.integers(0, 300), seed=st.integers(0, 2**32 - 1))
@@ -55,13 +55,13 @@ def test_any_links_come_out_as_they_went_in(links: int, seed: int) -> None:
     given_ = [
         (row, *two, int(rng.integers(3)), *at, text) for row, two, at, text in zip(rows, floats, places, texts, strict=True)
     ]
-    (blob,) = blobs_of(np.array([7]), *drawn(given_, 7))
+    (blob,) = blobs_of(np.array([7]), *drawn(given_, 7), {})
     assert links_in(7, blob) == [(7, row, a, b, rel, text, *at) for row, a, b, rel, *at, text in given_]
 
 
 def test_a_flipped_bit_or_a_lost_end_is_seen() -> None:
     """Every one bit of a blob, and every shorter length of it."""
-    (blob,) = blobs_of(np.array([3]), *drawn(OTHERS, 3))
+    (blob,) = blobs_of(np.array([3]), *drawn(OTHERS, 3), {})
     for bit in range(8 * len(blob)):
         other = bytearray(blob)
         other[bit // 8] ^= 1 << bit % 8

@@ -284,12 +284,10 @@ class Archive:
             held.replace(places[again], given[np.flatnonzero(again)])
             held.extend(given[new])
         self._articles += len(rows)
-        for numbers in (self._occurrences, self._in_leads):
+        for numbers in (self._occurrences, self._in_leads, self._names, self._numbers):
             numbers.lengthen(len(self.vocabulary))
         self._crowding.lengthen(len(self.vocabulary), LEAST_CROWDING)
         terms = self._count(counts, 1)
-        for kind in (self._names, self._numbers):
-            kind.lengthen(len(self.vocabulary))
         told = distinct(counts.text.indices, counts.lead.indices)
         self._names.values[told] = self.vocabulary.are_names(told)
         self._numbers.values[told] = self.vocabulary.is_number()[told]

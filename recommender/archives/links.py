@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recommender.pipeline.candidates import Pairs
+from recommender.pipeline.candidates import Pairs, codes_of
 from recommender.pipeline.evidence import Evidence
 from recommender.pipeline.linking import DEFAULT as THREADS
 from recommender.pipeline.ranking import DEFAULT as LISTS
@@ -96,8 +96,7 @@ def in_a_row(parts: Iterable[Links], most: int) -> Links:
 def joined(parts: list[Links]) -> Links:
     """The links of several parts, each pair once; the first part that knows a pair says what is held of it."""
     links = in_a_row(parts, sum(map(len, parts)))
-    codes = links.pairs.left.astype(np.int64) << 32 | links.pairs.right
-    return links.only(np.unique(codes, return_index=True)[1])
+    return links.only(np.unique(codes_of(*links.pairs), return_index=True)[1])
 
 
 def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:

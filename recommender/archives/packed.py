@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
-from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recommender.pipeline.candidates import codes_of
 from recommender.storage.packing import NO_PLACE, Columns, columns_of, deflated, lines_of, packed
-
-NOTHING_KNOWN: Mapping[int, bytes] = MappingProxyType({})
 
 
 class Held(NamedTuple):
@@ -32,7 +30,7 @@ class Held(NamedTuple):
 
     def codes(self) -> NDArray[np.int64]:
         """(n,) rising: a number for each pair of owner and other."""
-        return self.owners << 32 | self.others
+        return codes_of(self.owners, self.others)
 
     def is_shown(self) -> NDArray[np.bool_]:
         """(n,) which are in a list."""
@@ -59,24 +57,19 @@ def held_in(rows: Sequence[int], blobs: Sequence[bytes]) -> tuple[Held, list[Col
     return held, columns
 
 
-def told_in(held: Held, columns: Sequence[Columns], wanted: NDArray[np.bool_] | None = None) -> NDArray[np.object_]:
-    """(n,) the reasons of the links that are in a list, words parted by tabs; None of all others. Only of the articles that are
-    `wanted`, (n_articles,), where it is given."""
+def told_in(held: Held, columns: Sequence[Columns], wanted: NDArray[np.bool_]) -> NDArray[np.object_]:
+    """(n,) the reasons of the links that are in a list, words parted by tabs; None of all others, and of all of the
+    articles that are not `wanted`, (n_articles,)."""
     told = np.full(len(held.owners), None, np.object_)
-    shown = held.is_shown()
-    if wanted is not None:
-        shown &= np.repeat(wanted, [len(one.relations) for one in columns])
-    asked = columns if wanted is None else itertools.compress(columns, wanted.tolist())
-    lines = list(itertools.chain.from_iterable(map(lines_of, asked)))
+    shown = held.is_shown() & np.repeat(wanted, [len(one.relations) for one in columns])
+    lines = list(itertools.chain.from_iterable(map(lines_of, itertools.compress(columns, wanted.tolist()))))
     if len(lines) != np.count_nonzero(shown):
         raise ValueError("places in lists without reasons")
     told[shown] = lines
     return told
 
 
-def blobs_of(
-    rows: NDArray[np.int64], held: Held, told: NDArray[np.object_], known: Mapping[int, bytes] = NOTHING_KNOWN
-) -> list[bytes]:
+def blobs_of(rows: NDArray[np.int64], held: Held, told: NDArray[np.object_], known: Mapping[int, bytes]) -> list[bytes]:
     """What the store is to keep of each of these articles, rising, of which some may have no links. `told` are the reasons of
     each link that is in a list; the column of reasons of those articles of which it is `known`, by number, is taken as it is."""
     shown = held.is_shown()

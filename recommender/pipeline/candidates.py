@@ -6,7 +6,7 @@ The dense side knows that 'Kremlin leader' is Putin, the lexical side that it is
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,6 +47,11 @@ PairCodes = NDArray[np.int64]
 """Pairs as `left << 32 | right`, each once, rising: half the room."""
 
 
+def codes_of(one: NDArray[np.integer[Any]], other: NDArray[np.integer[Any]]) -> NDArray[np.int64]:
+    """(n,) a number for each pair of numbers below 2 ** 32, in the order of the first and then of the second."""
+    return one.astype(np.int64) << 32 | other
+
+
 def pairs_in(codes: PairCodes) -> Pairs:
     """The pairs that stand behind their codes."""
     return Pairs(codes >> 32, codes & 0xFFFFFFFF)
@@ -61,7 +66,7 @@ def unique_codes(left: NDArray[np.int64], right: NDArray[np.int64]) -> PairCodes
     """The same as codes."""
     usable = (left != right) & (left >= 0) & (right >= 0)
     low, high = np.minimum(left, right)[usable], np.maximum(left, right)[usable]
-    return distinct(low.astype(np.int64) << 32 | high.astype(np.int64))
+    return distinct(codes_of(low, high))
 
 
 def merged(parts: Iterable[PairCodes]) -> PairCodes:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recommender.archives.loading import stored_links
 from recommender.archives.packed import Held, held_in
 from recommender.distinct import distinct
+from recommender.pipeline.candidates import codes_of
 from recommender.reports import Finding
 from recommender.storage.packing import columns_of, lines_of, shown_in
 from recommender.storage.schema import RELATIONS
@@ -22,7 +23,7 @@ def links(store: Store) -> Iterator[Finding]:
     """Those that cannot be read, and those that their other sides or the threads do not bear out."""
     held, damaged = held_links(store)
     yield listed("links that are not what was written", [str(row) for row in damaged])
-    codes, turned = held.codes(), held.others << 32 | held.owners
+    codes, turned = held.codes(), codes_of(held.others, held.owners)
     both = np.isin(turned, codes)
     yield _of(held, "link that stands on one side alone", ~both)
     one = np.flatnonzero(both)

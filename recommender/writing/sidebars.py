@@ -15,7 +15,7 @@ from recommender.archives.links import NO_LINKS, LinksOf, linked_anyhow
 from recommender.archives.rulebook import ruling_in
 from recommender.distinct import distinct, others
 from recommender.parallel import in_order
-from recommender.pipeline.candidates import unique_pairs
+from recommender.pipeline.candidates import codes_of, unique_pairs
 from recommender.pipeline.evidence import evidence_of
 from recommender.pipeline.overruling import Ruling, overruled_list
 from recommender.pipeline.ranking import DEFAULT, Candidates, sidebar, similar
@@ -142,7 +142,7 @@ class _Editor:
         """The links of these articles and their places in both lists; a pin, and none of its copies, comes first."""
         number, links = self.graph.of_all(places)
         owners = places[number]
-        more = np.isin(asked[0], places) & ~np.isin(_codes(*asked), _codes(owners, links))
+        more = np.isin(asked[0], places) & ~np.isin(codes_of(asked[0], asked[1].others), codes_of(owners, links.others))
         if more.any():
             owners, links = np.concatenate([owners, asked[0][more]]), links.and_more(asked[1].take(more))
             order = np.lexsort((links.others, owners))
@@ -189,18 +189,14 @@ class _Editor:
         hidden = (links.same == ASKED) | np.isin(links.others, list(self.ruling.nowhere))
         apart = [(one, other) for one, others in self.ruling.apart.items() for other in others]
         if apart:
-            hidden |= np.isin(_codes(owners, links), [one << 32 | other for one, other in apart])
+            hidden |= np.isin(codes_of(owners, links.others), [one << 32 | other for one, other in apart])
         return np.asarray(hidden, np.bool_)
 
     def _pinned(self, places: NDArray[np.int64], owners: NDArray[np.int64], links: LinksOf) -> list[list[int]]:
         """Of each article with pins the numbers of the links that are pinned, in the order of the pins."""
-        codes = _codes(owners, links)
+        codes = codes_of(owners, links.others)
         return [
             np.searchsorted(codes, np.array([place << 32 | other for other in others], np.int64)).tolist()
             for place, others in self.ruling.pins.items()
             if np.isin(place, places) and others
         ]  # all are there, by rising owner and other
-
-
-def _codes(owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.int64]:
-    return owners << 32 | links.others

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from recommender.archives.archive import Archive, wording_of
 from recommender.archives.links import LinksOf
 from recommender.archives.packed import Held, blobs_of, held_in, told_in
+from recommender.pipeline.candidates import codes_of, pairs_in
 from recommender.pipeline.overruling import CHOSEN
 from recommender.pipeline.wording import reasons_of
 from recommender.storage.packing import Columns
@@ -58,7 +59,7 @@ def changed_blobs(
     rows = archive.rows[places]
     old = had.links
     owners, others = archive.rows[seen.owners], archive.rows[seen.links.others]
-    known, former = _found_in(old.codes(), owners << 32 | others)
+    known, former = _found_in(old.codes(), codes_of(owners, others))
     known &= ~(np.isin(seen.owners, came) | np.isin(seen.links.others, came))
     former = former[known]
     lists = seen.lists
@@ -99,8 +100,8 @@ def _reasons(archive: Archive, texts: Texts, seen: Seen, wanted: NDArray[np.int6
     if not len(wanted):
         return []
     one, other = seen.owners[wanted], seen.links.others[wanted]
-    pairs, which = np.unique(np.minimum(one, other) << 32 | np.maximum(one, other), return_inverse=True)
-    here, sides = np.unique(np.stack([pairs >> 32, pairs & 0xFFFFFFFF]), return_inverse=True)
+    pairs, which = np.unique(codes_of(np.minimum(one, other), np.maximum(one, other)), return_inverse=True)
+    here, sides = np.unique(np.stack(pairs_in(pairs)), return_inverse=True)
     left, right = sides.reshape(2, -1)
     rows = texts(here)
     apart = np.abs(archive.days[here[left]] - archive.days[here[right]]).astype(np.float32)
