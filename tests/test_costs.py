@@ -199,4 +199,4 @@ def test_rows_and_statements_of_an_add(statements: list[str], own: Recommender, 
     assert 40 < written[0] <= MOST_ROWS
 
 
-MOST_ROWS = 330
+MOST_ROWS = 75
