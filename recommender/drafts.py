@@ -30,7 +30,8 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     scratch = archive.vocabulary.scratch()
     counts = count_terms([content], scratch, learn=False)
     vectors = rounded(reading(archive.encoder, scratch).encode([content], counts))
-    days = days_of([draft.published.timestamp() if draft.published else None])
+    dated = draft.published is not None and draft.section not in store.evergreen_sections()
+    days = days_of([draft.published.timestamp() if dated and draft.published else None])
     query = archive.views_of(counts, scratch, vectors, days).narrowed(len(archive.vocabulary))
     places = distinct(archive.candidates(query)[1])
     views = archive.views(places)
@@ -40,8 +41,17 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
     evidence = evidence_of(one, zeros, all_others, others, archive.background)
     links = linked(Pairs(zeros, others), evidence, archive.weights, (query.words[zeros], views.words))
     barred = np.isin(places[links.pairs.right], list(ruling_in(store, archive).nowhere))
-    candidates = _candidates(store, archive, links.only(~barred), places)
-    listed = similar(candidates) if profile == "similar" else _sidebar(archive, all_others, candidates, days)
+    links = links.only(~barred)
+    candidates = Candidates(
+        lists=np.zeros(len(links), np.int64),
+        positions=links.pairs.right,
+        scores=links.related,
+        nearness=links.nearness,
+        duplicate=links.duplicate,
+        copies=np.arange(len(links)),
+    )
+    together = _in_its_thread(store, archive, links, places)
+    listed = similar(candidates) if profile == "similar" else _sidebar(archive, all_others, candidates)
     order = [int(at) for at in np.argsort(listed, kind="stable") if listed[at] >= 0]
     chosen = candidates.positions[np.array(order[:k], np.int64)]
     apart = np.abs(views.days[chosen] - days[0]).astype(np.float32)
@@ -50,7 +60,7 @@ def related_to(store: Store, archive: Archive, draft: Article, k: int, profile: 
         store.shown(
             int(archive.rows[places[candidates.positions[place]]]),
             score=float(candidates.scores[place]),
-            relation=_relation(bool(candidates.duplicate[place]), bool(candidates.same_thread[place])),
+            relation=_relation(bool(candidates.duplicate[place]), bool(together[place])),
             reasons=reasons,
         )
         for place, reasons in zip(order[:k], words, strict=True)
@@ -65,7 +75,7 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     evidence = evidence_of(views, left, views, right, archive.background)
     scores = score(evidence, archive.weights)
     words = views.words
-    duplicate = bool(is_duplicate(evidence.text, words[left], words[right], evidence.days_apart, evidence.title)[0])
+    duplicate = bool(is_duplicate(evidence, words[left], words[right])[0])
     threads = [place.id if place else None for place in (store.place(int(row)) for row in rows)]
     together = threads[0] is not None and threads[0] == threads[-1]
     close = duplicate or together or float(scores.related[0]) >= DEFAULT.least_score
@@ -79,42 +89,27 @@ def explain(store: Store, archive: Archive, one: str, other: str) -> Explanation
     )
 
 
-def _candidates(store: Store, archive: Archive, links: Links, places: NDArray[np.int64]) -> Candidates:
-    """What may be shown, numbered as `places` are."""
-    linked_places = places[links.pairs.right]
-    rows = archive.rows[linked_places].tolist()
+def _in_its_thread(store: Store, archive: Archive, links: Links, places: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(n,) which of the linked articles are in the thread of the one that is most surely of the draft's story."""
+    rows = archive.rows[places[links.pairs.right]].tolist()
     thread_of = dict(
         store.query("SELECT row, thread FROM articles WHERE row IN (SELECT value FROM json_each(?))", json.dumps(rows))
     )
     threads = np.array([thread_of[row] or 0 for row in rows], np.int64)
     own = int(threads[int(np.argmax(links.same_story))]) if len(links) and links.same_story.max() >= 0.5 else 0
-    evergreen = store.evergreen_rows()
-    return Candidates(
-        lists=np.zeros(len(links), np.int64),
-        positions=links.pairs.right,
-        scores=links.related,
-        same_thread=(threads == own) & (own > 0),
-        duplicate=links.duplicate,
-        copies=np.arange(len(links)),
-        days=archive.days[linked_places],
-        evergreen=np.array([row in evergreen for row in rows], np.bool_),
-    )
+    return np.asarray((threads == own) & (own > 0), np.bool_)
 
 
-def _sidebar(archive: Archive, views: Views, candidates: Candidates, own_day: NDArray[np.float64]) -> NDArray[np.int64]:
-    """As `sidebar`, of candidates of which it is not known yet how close they are to each other."""
-    usable = np.flatnonzero((candidates.scores >= DEFAULT.least_sidebar) & ~candidates.duplicate)
+def _sidebar(archive: Archive, views: Views, candidates: Candidates) -> NDArray[np.int64]:
+    """As `sidebar`, of candidates of which it is not known yet which are copies of each other."""
+    usable = np.flatnonzero((candidates.scores >= DEFAULT.first_floor) & ~candidates.duplicate)
     places = candidates.positions[usable]
     one, two = np.triu_indices(len(usable), 1)
+    twice = np.zeros((len(candidates.positions), len(candidates.positions)), np.bool_)
     evidence = evidence_of(views, places[one], views, places[two], archive.background)
-    n = len(candidates.positions)
-    alike, twice = np.zeros((n, n), np.float32), np.zeros((n, n), np.bool_)
-    alike[usable[one], usable[two]] = alike[usable[two], usable[one]] = score(evidence, archive.weights).same_story
-    words = views.words[places]
-    copies = is_duplicate(evidence.text, words[one], words[two], evidence.days_apart, evidence.title)
+    copies = is_duplicate(evidence, views.words[places[one]], views.words[places[two]])
     twice[usable[one], usable[two]] = twice[usable[two], usable[one]] = copies
-    numbered = candidates._replace(copies=_numbered(twice))
-    return sidebar(numbered, lambda numbers: alike[numbers[:, :, None], numbers[:, None, :]], own_day)
+    return sidebar(candidates._replace(copies=_numbered(twice)))
 
 
 def _numbered(twice: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -96,9 +96,10 @@ def archive_of(rows: list[dict[str, object]]) -> Archive:
     index = VectorIndex(encoder.dimensions)
     index.add(numbers, vectors)
     days = days_of([a.published.timestamp() if a.published else None for a in articles])
+    background = background_of(vectors, days, np.diff(counts.text.indptr))
     return Archive(
         rows=numbers, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), weights=shipped_weights(), index=index,
+        boilerplate=boilerplate, background=background, weights=shipped_weights(), index=index,
     )  # fmt: skip
 
 

@@ -130,24 +130,24 @@ def check_threads(store: Store) -> None:
 def check_links(store: Store, rows: set[int]) -> None:
     """Every link from both sides and between articles that are there; the places of every list without a gap."""
     unfold(store.db)
-    links = store.query("SELECT row, other, score, same, relation, reasons, similar, sidebar FROM links")
+    links = store.query("SELECT row, other, score, same, nearness, relation, reasons, similar, sidebar FROM links")
     thread = dict(store.query("SELECT row, thread FROM articles"))
     known = {(row, other): values for row, other, *values in links}
-    for (row, other), (score, same, relation, reasons, similar, sidebar) in known.items():
+    for (row, other), (score, same, nearness, relation, reasons, similar, sidebar) in known.items():
         assert {row, other} <= rows
         assert row != other
-        assert known[other, row][:3] == [score, same, relation]
-        assert 0 <= same <= score <= 1
+        assert known[other, row][:4] == [score, same, nearness, relation]
+        assert 0 <= same <= min(score, nearness) <= max(score, nearness) <= 1
         if relation:  # no duplicate
             assert relation == (1 if thread[row] is not None and thread[row] == thread[other] else 2)
         assert reasons is not None or (similar is None and sidebar is None)
-    for profile in (4, 5):
+    for profile, order in ((5, 2), (6, 0)):
         for row in rows:
             mine = [values for (one, _), values in known.items() if one == row]
-            listed = sorted((values[profile], -values[0]) for values in mine if values[profile] is not None)
+            listed = sorted((values[profile], -values[order]) for values in mine if values[profile] is not None)
             assert [place for place, _ in listed] == list(range(len(listed)))
-            if profile == 4:
-                assert [score for _, score in listed] == sorted(score for _, score in listed)
+            if profile == 5 or not store.query("SELECT 1 FROM rules"):  # a pin comes first in a sidebar
+                assert [value for _, value in listed] == sorted(value for _, value in listed)
 
 
 def test_a_build_finds_the_planted_stories(built: Path) -> None:

@@ -32,6 +32,7 @@ def links_of(known: Known) -> Links:
         pairs=Pairs(pairs[:, 0], pairs[:, 1]),
         related=np.array([value[0] for value in values], np.float32),
         same_story=np.array([value[1] for value in values], np.float32),
+        nearness=np.array([value[0] for value in values], np.float32),
         duplicate=np.array([value[2] for value in values], np.bool_),
     )
 
@@ -132,20 +133,3 @@ def test_around_one_article_threads_are_what_they_are_in_the_whole() -> None:
         assert len(here) < MOST_REJOINED
         expected = {number: {p for p, of in threads.items() if of == number} for number in {threads[int(p)] for p in here}}
         assert sorted(map(sorted, (set(group.tolist()) for group in groups))) == sorted(map(sorted, expected.values()))
-
-
-@given(seed=st.integers(0, 2**32 - 1), most=st.sampled_from([0, 1000]))
-@settings(deadline=None, max_examples=60)
-def test_groups_know_what_their_pairs_know(seed: int, most: int) -> None:
-    """By a table of all and pair by pair alike; nothing is known of a place that is none."""
-    rng = np.random.default_rng(seed)
-    known = drawn(rng, 9, 0.4)
-    graph = Graph(9, links_of(known))
-    groups = np.array([rng.permutation(np.r_[np.arange(9), [-1] * 4])[:6] for _ in range(3)])
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("recommender.archives.graph.MOST_IN_A_TABLE", most)
-        found = graph.alike(groups)
-    for row, group in enumerate(groups.tolist()):
-        for i, one in enumerate(group):
-            for j, other in enumerate(group):
-                assert found[row, i, j] == np.float32(known.get((min(one, other), max(one, other)), (0, 0, False))[1])

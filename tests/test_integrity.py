@@ -83,7 +83,7 @@ DAMAGE = {
     f"DELETE FROM links WHERE row = {LINK}": "link that stands on one side alone",
     f"UPDATE links SET score = score / 2 WHERE row = {LINK}": "link with other values on its other side",
     f"UPDATE links SET relation = 0 WHERE row = {LINK}": "duplicate on one side alone",
-    "INSERT INTO links SELECT 99, other, score, same, 2, NULL, NULL, NULL FROM links LIMIT 1":
+    "INSERT INTO links SELECT 99, other, score, same, nearness, 2, NULL, NULL, NULL FROM links LIMIT 1":
         "link of an article that is not there",
     "UPDATE links SET score = 1.5, same = 1.5": "link with a value that cannot be",
     "UPDATE links SET relation = 9": "link with a value that cannot be",

@@ -118,7 +118,7 @@ def test_a_sound_index_is_left_as_it_is(index: Path) -> None:
     assert not list(index.glob("*.damaged"))
 
 
-@pytest.mark.parametrize("manifest", [None, b"", b"{", b'{"format": 3, "store": "store-0.sqlite"}'])
+@pytest.mark.parametrize("manifest", [None, b"", b"{", b'{"format": 4, "store": "store-0.sqlite"}'])
 def test_a_manifest_that_says_nothing_is_made_again(manifest: bytes | None, index: Path) -> None:
     """The latest complete store of the folder is read; the leftover of a build that was killed is not taken for it."""
     (index / "store-ffffffffffff.sqlite").write_bytes(b"unfinished")
@@ -137,7 +137,7 @@ def test_what_holds_no_article_is_refused_and_left(index: Path, tmp_path: Path) 
     assert not (tmp_path / "none").exists()
     file = index / str(read_manifest(index)["store"])
     manifest = (index / "manifest.json").read_bytes()
-    for content, head in ((b"\xa5" * 99_999, manifest), (file.read_bytes(), manifest.replace(b'"format": 3', b'"format": 4'))):
+    for content, head in ((b"\xa5" * 99_999, manifest), (file.read_bytes(), manifest.replace(b'"format": 4', b'"format": 5'))):
         file.write_bytes(content)
         (index / "manifest.json").write_bytes(head)
         with pytest.raises(IndexUnusableError):

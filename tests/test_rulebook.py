@@ -246,7 +246,7 @@ def test_a_pin_changes_one_sidebar_alone(engine: Recommender) -> None:
 def test_a_pin_that_nobody_nominated_is_in_one_list_alone(engine: Recommender, monkeypatch: pytest.MonkeyPatch) -> None:
     """However high the score that its evidence gives, neither the other's sidebar nor the order of relevance shows it."""
     high = np.full(1, 0.9, np.float32)
-    monkeypatch.setattr(links, "score", lambda evidence, weights: Scores(related=high, same_story=high))
+    monkeypatch.setattr(links, "score", lambda evidence, weights: Scores(related=high, same_story=high, nearness=high))
     engine.add_rule("pin x0 x1")
     assert [(item.id, item.score) for item in engine.related("x0")] == [("x1", 0.9)]
     assert engine.related("x1") == engine.related("x0", profile="similar") == engine.related("x1", profile="similar") == []

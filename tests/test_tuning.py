@@ -272,7 +272,12 @@ def test_apply_changes_the_probabilities_to_those_of_the_weights(index: Path, go
     logs = np.log(closeness + 0.03) + 0.42 * (evidence["time"] or 0.0)
     logs += 0.115 * np.log((evidence["names"] if evidence["names"] is not None else 0.1) + 0.05)
     logs += 0.2 * np.log((evidence["burst"] or 0.0) + 0.05)
-    logit = of["intercept"] + of["merit"] * logs + of["bare"] * (evidence["bare"] or 0.0)
+    bare = evidence["bare"] or 0.0
+    logit = of["intercept"] + of["merit"] * logs + of["bare"] * bare
+    logit += of["closeness"] * np.log(closeness + 0.03)
+    logit += sum(of[name] * np.log1p(evidence[name] or 0.0) for name in ("words", "usual_words"))
+    long = np.clip(((evidence["words"] or 0.0) - 40) / 80, 0, 1)
+    logit += of["cross"] * np.log(long * (evidence["cross"] or 0.0) + (1 - long) * closeness + 0.03)
     assert evidence["same_story"] == pytest.approx(1 / (1 + np.exp(-logit)), abs=2e-3)
     assert (evidence["same_story"] or 0.0) > (before or 0.0) + 0.05
     assert engine.info()["weights"] == "tuned"
@@ -314,7 +319,7 @@ def test_whatever_scores_uses_the_weights_of_the_index(loose: Path, tmp_path: Pa
     def log_odds(engine: Recommender) -> list[dict[str, float]]:
         added = engine.related("l120", 50, profile="similar") if "l120" in engine else []
         of = (engine.related("l000", 50, profile="similar"), engine.related_to(draft, 50, profile="similar"), added)
-        return [{item.id: float(np.log(item.score / (1 - item.score))) for item in items} for items in of]
+        return [{item.id: float(np.log(item.score / (1 - item.score))) for item in items if item.score < 1} for items in of]
 
     for step in ("built", "added"):
         if step == "added":

@@ -84,6 +84,7 @@ class Archive:
         """Of n articles: `rows` (n,) rising, `days` (n,) since 1970 and nan where no date is known, `vectors` (n, dimensions)."""
         self._rows, self._days, self._vectors = Growing(rows), Growing(days), Growing(vectors)
         self._counts = {name: GrowingRows(getattr(counts, name)) for name in ("text", "lead", "title")}
+        self._ageless = Growing(np.zeros(len(rows), np.bool_))
         self._articles = len(rows)
         self.vocabulary = vocabulary
         self.encoder = encoder
@@ -136,6 +137,11 @@ class Archive:
         """(n_terms,) how often each term stands in all articles together."""
         return self._occurrences.values
 
+    def forget_age(self, rows: NDArray[np.int64]) -> None:
+        """Let time be no evidence on the articles of these rows, and on all others again."""
+        self._ageless.values[:] = False
+        self._ageless.values[self.places_of(rows)] = True
+
     def places_of(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
         """The places of rows that are there; ValueError where one is not."""
         places = np.searchsorted(self.rows, rows)
@@ -149,9 +155,10 @@ class Archive:
 
     def views(self, places: NDArray[np.int64] | None = None) -> Views:
         """What is compared of the articles at these places, in this order; of all where none are given."""
+        days = np.where(self._ageless.values, np.nan, self.days)
         if places is None:
-            return self.views_of(self.counts_of(np.arange(len(self.rows))), self.vocabulary, self.vectors, self.days)
-        return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], self.days[places])
+            return self.views_of(self.counts_of(np.arange(len(self.rows))), self.vocabulary, self.vectors, days)
+        return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], days[places])
 
     def views_of(
         self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]
@@ -277,6 +284,7 @@ class Archive:
         new = order[~again[order]]
         self._rows.extend(rows[new])
         self._days.lengthen(len(self.rows))
+        self._ageless.lengthen(len(self.rows))
         self._vectors.lengthen(len(self.rows))
         self.days[places], self.vectors[places] = days_of(instants), vectors
         for name, held in self._counts.items():

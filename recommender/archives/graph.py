@@ -19,7 +19,8 @@ class _Pool:
 
     def __init__(self, links: LinksOf) -> None:
         self._others, self._related = Growing(links.others), Growing(links.related)
-        self._same, self._duplicate = Growing(links.same), Growing(links.duplicate)
+        self._same, self._nearness = Growing(links.same), Growing(links.nearness)
+        self._duplicate = Growing(links.duplicate)
 
     def __len__(self) -> int:
         return len(self._others)
@@ -28,12 +29,14 @@ class _Pool:
         self._others.extend(links.others)
         self._related.extend(links.related)
         self._same.extend(links.same)
+        self._nearness.extend(links.nearness)
         self._duplicate.extend(links.duplicate)
 
     @property
     def links(self) -> LinksOf:
         """Not copied."""
-        return LinksOf(self._others.values, self._related.values, self._same.values, self._duplicate.values)
+        values = (self._related.values, self._same.values, self._nearness.values)
+        return LinksOf(self._others.values, *values, self._duplicate.values)
 
 
 class Graph:
@@ -98,27 +101,6 @@ class Graph:
         kept = (right > left) & (same >= least)
         return Pairs(left[kept], right[kept]), same[kept]
 
-    def alike(self, groups: NDArray[np.int64]) -> NDArray[np.float32]:
-        """(groups, m, m) `same` of the articles of each group with each other, 0 where nothing is known of them; of (groups, m)
-        places, -1 where there is none."""
-        here, at = np.unique(groups, return_inverse=True)
-        at = at.reshape(groups.shape)
-        nobody = int(np.count_nonzero(here < 0))
-        pairs, same = self.within(here[nobody:])
-        left, right = pairs.left + nobody, pairs.right + nobody
-        if len(here) <= MOST_IN_A_TABLE:
-            table = np.zeros((len(here), len(here)), np.float32)
-            table[left, right] = table[right, left] = same
-            return table[at[:, :, None], at[:, None, :]]
-        ends = np.concatenate([left, right]), np.concatenate([right, left])
-        near = sparse.coo_matrix((np.tile(same, 2), ends), shape=(len(here), len(here))).tocsr()
-        alike = np.zeros((*groups.shape, groups.shape[1]), np.float32)
-        at_once = max(1, MOST_SLOTS // len(here))
-        for start in range(0, len(groups), at_once):
-            part = slice(start, start + at_once)
-            _tell_alike(at[part], groups[part] >= 0, near, alike[part])
-        return alike
-
     def connect(self, n_places: int, links: Links) -> None:
         """Add links, in place of those that are there between the same articles; the archive may have grown."""
         self._copies.extend(np.arange(len(self), n_places))
@@ -180,29 +162,6 @@ class Graph:
         np.minimum.at(first, labels, here)
         self.copies[here] = first[labels]
 
-
-def _tell_alike(
-    groups: NDArray[np.int64], is_there: NDArray[np.bool_], near: sparse.csr_matrix, alike: NDArray[np.float32]
-) -> None:
-    """Enter what `near` (n, n) says of those of each group that are there, numbers of its rows, into (groups, m, m) zeros."""
-    group, member = np.nonzero(is_there)
-    rows = groups[group, member]
-    slots = np.full((len(groups), near.shape[0]), -1, np.int32)
-    slots[group, rows] = member
-    lengths = np.diff(near.indptr)[rows]
-    at = runs(near.indptr[rows], lengths)
-    number = np.repeat(np.arange(len(rows)), lengths)
-    slot = slots[group[number], near.indices[at]]
-    inside = np.flatnonzero(slot >= 0)
-    number = number[inside]
-    alike[group[number], member[number], slot[inside]] = near.data[at[inside]]
-
-
-MOST_IN_A_TABLE = 1_000
-"""Articles of which a table of all pairs is made to ask what is known of groups of them: most groups share most of theirs."""
-
-MOST_SLOTS = 20_000_000
-"""Groups times articles that are asked of at once beyond that; bounds the memory."""
 
 SPREAD = 2
 """Room for links per link that counts, from which the others are cleared away."""

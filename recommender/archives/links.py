@@ -27,6 +27,7 @@ class Links:
     """int32 where they are many."""
     related: NDArray[np.float32]
     same_story: NDArray[np.float32]
+    nearness: NDArray[np.float32]
     duplicate: NDArray[np.bool_]
 
     def __len__(self) -> int:
@@ -35,9 +36,8 @@ class Links:
     def only(self, chosen: NDArray[np.bool_] | NDArray[np.int64]) -> Links:
         """Some of the links, by mask or number."""
         pairs = Pairs(self.pairs.left[chosen], self.pairs.right[chosen])
-        return Links(
-            pairs=pairs, related=self.related[chosen], same_story=self.same_story[chosen], duplicate=self.duplicate[chosen]
-        )
+        fields = {name: getattr(self, name)[chosen] for name in ("related", "same_story", "nearness", "duplicate")}
+        return Links(pairs=pairs, **fields)
 
     def by_article(self, n_articles: int) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.int32]]:
         """(starts, others, links): the links of article i are at starts[i]:starts[i + 1], by rising other article."""
@@ -50,8 +50,8 @@ class Links:
     def seen(self, n_articles: int) -> tuple[NDArray[np.int64], LinksOf]:
         """(starts, links): the links as article i sees them are at starts[i]:starts[i + 1], by rising other article."""
         starts, others, numbers = self.by_article(n_articles)
-        related, same_story, duplicate = self.related[numbers], self.same_story[numbers], self.duplicate[numbers]
-        return starts, LinksOf(others.astype(np.int64), related, same_story, duplicate)
+        fields = (self.related[numbers], self.same_story[numbers], self.nearness[numbers], self.duplicate[numbers])
+        return starts, LinksOf(others.astype(np.int64), *fields)
 
 
 class LinksOf(NamedTuple):
@@ -60,11 +60,14 @@ class LinksOf(NamedTuple):
     others: NDArray[np.int64]
     related: NDArray[np.float32]
     same: NDArray[np.float32]
+    nearness: NDArray[np.float32]
     duplicate: NDArray[np.bool_]
 
     def take(self, chosen: Any) -> LinksOf:
         """Some of them, by place, mask or slice."""
-        return LinksOf(self.others[chosen], self.related[chosen], self.same[chosen], self.duplicate[chosen])
+        return LinksOf(
+            self.others[chosen], self.related[chosen], self.same[chosen], self.nearness[chosen], self.duplicate[chosen]
+        )
 
     def and_more(self, more: LinksOf) -> LinksOf:
         """With others after them."""
@@ -72,25 +75,31 @@ class LinksOf(NamedTuple):
             np.concatenate([self.others, more.others]),
             np.concatenate([self.related, more.related]),
             np.concatenate([self.same, more.same]),
+            np.concatenate([self.nearness, more.nearness]),
             np.concatenate([self.duplicate, more.duplicate]),
         )
 
 
-NO_LINKS = LinksOf(np.zeros(0, np.int64), np.zeros(0, np.float32), np.zeros(0, np.float32), np.zeros(0, np.bool_))
+_NONE = np.zeros(0, np.float32)
+NO_LINKS = LinksOf(np.zeros(0, np.int64), _NONE, _NONE, _NONE, np.zeros(0, np.bool_))
 
 
 def in_a_row(parts: Iterable[Links], most: int) -> Links:
     """The links of several parts, no pair of which is in two, and `most` of all together: room that is not filled costs none."""
     pairs: NDArray[Any] = np.empty((2, most), np.int32)
-    related, same_story = np.empty(most, np.float32), np.empty(most, np.float32)
+    related, same_story, nearness = (np.empty(most, np.float32) for _ in range(3))
     duplicate = np.empty(most, np.bool_)
     n = 0
     for part in parts:
         here = slice(n, n + len(part))
         pairs[0, here], pairs[1, here] = part.pairs
-        related[here], same_story[here], duplicate[here] = part.related, part.same_story, part.duplicate
+        related[here], same_story[here], nearness[here] = part.related, part.same_story, part.nearness
+        duplicate[here] = part.duplicate
         n += len(part)
-    return Links(pairs=Pairs(pairs[0, :n], pairs[1, :n]), related=related[:n], same_story=same_story[:n], duplicate=duplicate[:n])
+    return Links(
+        pairs=Pairs(pairs[0, :n], pairs[1, :n]), related=related[:n], same_story=same_story[:n], nearness=nearness[:n],
+        duplicate=duplicate[:n],
+    )  # fmt: skip
 
 
 def joined(parts: list[Links]) -> Links:
@@ -102,7 +111,8 @@ def joined(parts: list[Links]) -> Links:
 def linked(pairs: Pairs, evidence: Evidence, weights: Weights, words: tuple[NDArray[np.int64], NDArray[np.int64]]) -> Links:
     """What the evidence says of the pairs; those that can be of no use are left out. `words` are those of either article."""
     links = linked_anyhow(pairs, evidence, weights, words)
-    return links.only((links.related >= LISTS.least_score) | (links.same_story >= THREADS.floor) | links.duplicate)
+    listed = (links.related >= LISTS.least_score) | (links.nearness >= LISTS.least_score)
+    return links.only(listed | (links.same_story >= THREADS.floor) | links.duplicate)
 
 
 def linked_anyhow(
@@ -114,7 +124,8 @@ def linked_anyhow(
         pairs=pairs,
         related=scores.related,
         same_story=scores.same_story,
-        duplicate=is_duplicate(evidence.text, *words, evidence.days_apart, evidence.title),
+        nearness=scores.nearness,
+        duplicate=is_duplicate(evidence, *words),
     )
 
 
@@ -127,10 +138,11 @@ def worth_keeping(links: Links, n_articles: int) -> Links:
         own = np.concatenate([np.flatnonzero((side >= first) & (side < last)) for side in (left, right)])
         half = np.count_nonzero((left >= first) & (left < last))
         article = np.concatenate([left[own[:half]], right[own[half:]]])
-        order = np.lexsort((own, -links.related[own], article))
-        article = article[order]
-        rank = np.arange(len(order)) - np.searchsorted(article, article)
-        kept[own[order[rank < MOST_KEPT]]] = True
+        for value in (links.related, links.nearness):
+            order = np.lexsort((own, -value[own], article))
+            in_order = article[order]
+            rank = np.arange(len(order)) - np.searchsorted(in_order, in_order)
+            kept[own[order[rank < MOST_KEPT]]] = True
     return links.only(kept)
 
 
@@ -138,4 +150,4 @@ AT_ONCE = 500_000
 """Links that are weighed at once, about; bounds the memory."""
 
 MOST_KEPT = 30
-"""Links of an article that are kept for its lists, which show at most 20 and leave copies out."""
+"""Links of an article that are kept for each of its lists, which show at most 20 and leave copies out."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,18 +44,27 @@ def load(store: Store, *, device: str | None = None) -> Archive:
         rows = np.array([row for row, *_ in found], np.int64)
         vectors = np.frombuffer(b"".join(vector for _, _, vector, _ in found), "<f2").astype(np.float32)
         vectors = vectors.reshape(len(found), encoder.dimensions)
-        return Archive(
+        terms = unpacked([counts for *_, counts in found], len(vocabulary))
+        archive = Archive(
             rows=rows,
             days=days_of([instant for _, instant, _, _ in found]),
-            counts=unpacked([counts for *_, counts in found], len(vocabulary)),
+            counts=terms,
             vectors=vectors,
             vocabulary=vocabulary,
             encoder=encoder,
             boilerplate=Boilerplate.from_bytes(blobs["boilerplate"]),
-            background=Background(cosine=float(meta["usual_cosine"]), fade=float(meta["usual_fade"])),
+            background=_background(meta, terms),
             weights=weights_of(store, meta.get("weights")),
             index=load_index(store, rows, vectors, meta),
         )
+        archive.forget_age(np.array(store.evergreen_rows(), np.int64))
+        return archive
+
+
+def _background(meta: Mapping[str, object], counts: TermCounts) -> Background:
+    """What the index was built with. Version 0.1.0 did not keep the usual number of words: it is counted anew."""
+    words = meta.get("usual_words", np.median(np.diff(counts.text.indptr)) if len(counts) else 0)
+    return Background(cosine=float(str(meta["usual_cosine"])), fade=float(str(meta["usual_fade"])), words=float(str(words)))
 
 
 def load_index(store: Store, rows: NDArray[np.int64], vectors: NDArray[np.float32], meta: dict[str, object]) -> VectorIndex:
@@ -147,6 +156,7 @@ def load_graph(store: Store, archive: Archive) -> Graph:
     once = left < right
     links = Links(
         pairs=Pairs(left[once], right[once]), related=held.related[kept][once], same_story=held.same[kept][once],
+        nearness=held.nearness[kept][once],
         duplicate=held.relation[kept][once] == RELATIONS.index("duplicate"),
     )  # fmt: skip
     graph = Graph(len(archive.rows), links)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.pipeline.candidates import codes_of
-from recommender.storage.packing import NO_PLACE, Columns, columns_of, deflated, lines_of, packed
+from recommender.storage.packing import NO_PLACE, SIZES, Columns, columns_of, deflated, lines_of, packed
 
 
 class Held(NamedTuple):
@@ -22,6 +22,7 @@ class Held(NamedTuple):
     """Rows; rising for each owner."""
     related: NDArray[np.float32]
     same: NDArray[np.float32]
+    nearness: NDArray[np.float32]
     relation: NDArray[np.int64]
     """Place in RELATIONS."""
     similar: NDArray[np.int64]
@@ -44,13 +45,14 @@ def held_in(rows: Sequence[int], blobs: Sequence[bytes]) -> tuple[Held, list[Col
     def column(number: int, kind: str) -> NDArray[np.generic]:
         return np.frombuffer(b"".join([one[number] for one in columns]), kind)
 
-    similar, sidebar = (column(number, "u1").astype(np.int64) for number in (4, 5))
+    similar, sidebar = (column(number, "u1").astype(np.int64) for number in (5, 6))
     held = Held(
         owners=np.repeat(np.array(rows, np.int64), [len(one.relations) for one in columns]),
         others=column(0, "<u4").astype(np.int64),
         related=column(1, "<f4").astype(np.float32),
         same=column(2, "<f4").astype(np.float32),
-        relation=column(3, "u1").astype(np.int64),
+        nearness=column(3, "<f4").astype(np.float32),
+        relation=column(4, "u1").astype(np.int64),
         similar=np.where(similar == NO_PLACE, -1, similar),
         sidebar=np.where(sidebar == NO_PLACE, -1, sidebar),
     )
@@ -75,17 +77,17 @@ def blobs_of(rows: NDArray[np.int64], held: Held, told: NDArray[np.object_], kno
     shown = held.is_shown()
     ends = np.searchsorted(held.owners, rows, side="right").tolist()
     lines, line_ends = told[shown].tolist(), np.append(0, np.cumsum(shown))
-    fields = (
-        (4, held.others.astype("<u4")), (4, held.related.astype("<f4")), (4, held.same.astype("<f4")),
-        (1, held.relation.astype("u1")), (1, np.where(held.similar < 0, NO_PLACE, held.similar).astype("u1")),
-        (1, np.where(held.sidebar < 0, NO_PLACE, held.sidebar).astype("u1")),
-    )  # fmt: skip
-    whole = [(size, field.tobytes()) for size, field in fields]
+    floats = [field.astype("<f4") for field in (held.related, held.same, held.nearness)]
+    places = [np.where(field < 0, NO_PLACE, field).astype("u1") for field in (held.similar, held.sidebar)]
+    fields = (held.others.astype("<u4"), *floats, held.relation.astype("u1"), *places)
+    whole = [(size, field.tobytes()) for size, field in zip(SIZES, fields, strict=True)]
     blobs = []
     for number, (begin, end) in enumerate(itertools.pairwise([0, *ends])):
-        others, scores, same, relations, similar, sidebar = (field[size * begin : size * end] for size, field in whole)
+        others, scores, same, nearness, relations, similar, sidebar = (
+            field[size * begin : size * end] for size, field in whole
+        )
         reasons = known.get(number)
         if reasons is None:
             reasons = deflated(lines[line_ends[begin] : line_ends[end]])
-        blobs.append(packed(Columns(others, scores, same, relations, similar, sidebar, reasons)))
+        blobs.append(packed(Columns(others, scores, same, nearness, relations, similar, sidebar, reasons)))
     return blobs

@@ -202,8 +202,7 @@ def _by_pairs(gold: JudgedPairs, held: Held, archive: Archive, resamples: int) -
     grades = np.array(gold.grades, np.int64)
     evidence = evidence_of(held.views, left, held.views, right, archive.background)
     scores = score(evidence, archive.weights).related.astype(np.float64)
-    days, words = evidence.days_apart, held.views.words
-    duplicate = is_duplicate(evidence.text, words[left], words[right], days, evidence.title)
+    duplicate = is_duplicate(evidence, held.views.words[left], held.views.words[right])
     one_story = duplicate | (held.threads[left] == held.threads[right])
     of_pairs = {
         "engine": scores,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
 from typing import Literal
@@ -19,7 +20,7 @@ from recommender.judging.gold import Gold, StoryLabels
 from recommender.judging.learning import Judged, fit, judged_of, sample_of
 from recommender.judging.measuring import known_part
 from recommender.pipeline.linking import thread_groups
-from recommender.pipeline.scoring import Weights, probability, shipped_weights
+from recommender.pipeline.scoring import NAMES, Weights, probability, shipped_weights
 from recommender.reports import HeldOut, Outcome, Tuned, Tuning
 from recommender.storage.store import Store
 
@@ -78,7 +79,12 @@ def folds_of(judged: Judged) -> NDArray[np.int64]:
 
 
 def _tuned(judged: Judged, name: str, prior: Mapping[str, float]) -> Tuned:
-    """The weights of one probability, with what they gain where they were not learned."""
+    """The weights of one probability, with what they gain where they were not learned.
+
+    A feature that the prior gives no weight keeps none: judgments of one site are too few to learn it from nothing.
+    """
+    is_used = np.array([feature == "intercept" or prior[feature] != 0 for feature in NAMES])
+    judged = replace(judged, table=np.where(is_used, judged.table, 0.0))
     folds, truth = folds_of(judged), judged.truth[name]
     shipped = probability(judged.table, prior)
     tuned, base = held_out(judged, name, folds, prior)

@@ -61,6 +61,8 @@ class Background:
     fade: float
     """Mean of `fade` over their days apart, in (0, 1]; 1 where fewer than two have a date. On an archive of one day every
     pair is near in time and that says nothing; on one of ten years it says much."""
+    words: float
+    """Median number of distinct terms of an article."""
 
 
 def fade(days_apart: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -68,8 +70,8 @@ def fade(days_apart: NDArray[np.float64]) -> NDArray[np.float64]:
     return TIMELESS + (1 - TIMELESS) * np.exp(-days_apart / DAYS_TO_FADE)
 
 
-def background_of(vectors: NDArray[np.float32], days: NDArray[np.float64]) -> Background:
-    """Of an archive; from pairs that stand apart in it, so that it is the same each time."""
+def background_of(vectors: NDArray[np.float32], days: NDArray[np.float64], words: NDArray[np.integer]) -> Background:
+    """Of an archive; from pairs that stand apart in it, so that it is the same each time. `words` (n,) as in Views."""
     cosine, usual_fade = 0.0, 1.0
     if len(vectors) > 1:
         half = len(vectors) // 2
@@ -78,7 +80,7 @@ def background_of(vectors: NDArray[np.float32], days: NDArray[np.float64]) -> Ba
     if len(dated) > 1:
         apart = np.abs(dated[:, None] - dated[None])[np.triu_indices(len(dated), 1)]
         usual_fade = float(fade(apart).mean())
-    return Background(cosine=cosine, fade=usual_fade)
+    return Background(cosine=cosine, fade=usual_fade, words=float(np.median(words)) if len(words) else 0.0)
 
 
 PARTS = ("text", "lead", "title")
@@ -172,6 +174,9 @@ class Evidence:
     """TF-IDF cosine of the full texts, in [0, 1]."""
     lead: NDArray[np.float32]
     """TF-IDF cosine of titles and leads, in [0, 1]."""
+    cross: NDArray[np.float32]
+    """TF-IDF cosine of the title and lead of either with the full text of the other, the mean of both directions, in [0, 1]:
+    whether what one article is about is spoken of in the other. A text shares words with many others by its length alone."""
     title: NDArray[np.float32]
     """TF-IDF cosine of the titles, in [0, 1]; nan where one has none."""
     burst: NDArray[np.float32]
@@ -199,6 +204,10 @@ class Evidence:
     bare: NDArray[np.float32]
     """How far both are little more than a headline, in [0, 1]: 1 where the longer has at most `BARE` distinct terms, 0 from
     three times as many on. The headlines of one story share far fewer words than its texts."""
+    words: NDArray[np.float32]
+    """Distinct terms of the longer of the two texts."""
+    usual_words: NDArray[np.float32]
+    """Median of the distinct terms over the archive; the same for all pairs."""
 
     def __len__(self) -> int:
         return len(self.dense)
@@ -337,6 +346,8 @@ def evidence_of(
     text, crowded, twice_crowded, named = products(left.text, right.text, pairs, weights)
     lead, numbered = products(left.lead, right.lead, pairs, (per_term.numbers,))
     (title,) = products(left.title, right.title, pairs)
+    (lead_in_text,) = products(left.lead, right.text, pairs)
+    (text_in_lead,) = products(left.text, right.lead, pairs)
     title[(np.diff(left.title.indptr)[left_rows] == 0) | (np.diff(right.title.indptr)[right_rows] == 0)] = np.nan
     fewer = np.minimum(one.n_names, two.n_names)
     names = np.where(fewer > 0, _cosine(named, one.names * two.names), np.float32(np.nan))
@@ -354,6 +365,7 @@ def evidence_of(
         dense=np.clip((cosine - background.cosine) / (1 - background.cosine), 0, 1),
         text=text,
         lead=lead,
+        cross=np.asarray((lead_in_text + text_in_lead) / 2, np.float32),
         title=title,
         burst=_cosine(twice_crowded, one.burst * two.burst),
         names=names,
@@ -364,6 +376,8 @@ def evidence_of(
         names_differ=names_differ,
         numbers_differ=_differ(numbers, bare),
         bare=bare,
+        words=longer.astype(np.float32),
+        usual_words=np.full(len(longer), background.words, np.float32),
     )
 
 

@@ -12,6 +12,9 @@ from recommender.answers import Profile
 NO_PLACE = 255
 """In a column of places: in no list of that profile."""
 
+SIZES = (4, 4, 4, 4, 1, 1, 1)
+"""Bytes that a link takes in each column but the last."""
+
 HEAD = struct.Struct("<II")
 """Checksum of all that follows it, number of links."""
 
@@ -25,6 +28,8 @@ class Columns(NamedTuple):
     """(n,) float32: related."""
     same: bytes
     """(n,) float32: same story; 0 where the link is there for a pin alone."""
+    nearness: bytes
+    """(n,) float32: what orders the profile `similar`."""
     relations: bytes
     """(n,) uint8: places in RELATIONS."""
     similar: bytes
@@ -44,11 +49,22 @@ def packed(columns: Columns) -> bytes:
 def columns_of(blob: bytes) -> Columns:
     """What `packed` has made; ValueError where it is not what was written."""
     checksum, n = HEAD.unpack_from(blob) if len(blob) >= HEAD.size else (0, 0)
-    if not HEAD.size + 15 * n <= len(blob) or zlib.crc32(memoryview(blob)[4:]) != checksum:
+    if not HEAD.size + sum(SIZES) * n <= len(blob) or zlib.crc32(memoryview(blob)[4:]) != checksum:
         raise ValueError("links that are not what was written")
-    ends = [HEAD.size + n * size for size in (0, 4, 8, 12, 13, 14, 15)]
-    others, scores, same, relations, similar, sidebar = [blob[begin:end] for begin, end in itertools.pairwise(ends)]
-    return Columns(others, scores, same, relations, similar, sidebar, reasons=blob[ends[-1] :])
+    ends = [HEAD.size + n * size for size in itertools.accumulate(SIZES, initial=0)]
+    others, scores, same, nearness, relations, similar, sidebar = [blob[begin:end] for begin, end in itertools.pairwise(ends)]
+    return Columns(others, scores, same, nearness, relations, similar, sidebar, reasons=blob[ends[-1] :])
+
+
+def refolded(blob: bytes) -> bytes:
+    """A blob of format 3, which had no nearness and ordered `similar` by the score, as one of today; ValueError as above."""
+    n = HEAD.unpack_from(blob)[1] if len(blob) >= HEAD.size else 0
+    end = HEAD.size + 12 * n
+    scores = blob[HEAD.size + 4 * n : HEAD.size + 8 * n]
+    if len(blob) < HEAD.size + 15 * n or zlib.crc32(memoryview(blob)[4:]) != HEAD.unpack_from(blob)[0]:
+        raise ValueError("links that are not what was written")
+    content = blob[4:end] + scores + blob[end:]
+    return struct.pack("<I", zlib.crc32(content)) + content
 
 
 def shown_in(columns: Columns) -> list[int]:

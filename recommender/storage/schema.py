@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from recommender.answers import Relation
 
-FORMAT = 3
+FORMAT = 4
 """Version of the manifest and of the tables; raised with every change that older code would misread."""
 
-OLDER = (2,)
-"""Formats that `compact` brings up to date: of 2 the links were rows of a table, with reasons as JSON."""
+ROWS_OF_LINKS, WITHOUT_NEARNESS = 2, 3
+"""Formats whose links were rows of a table, with reasons as JSON; and whose links had no nearness."""
+
+OLDER = (ROWS_OF_LINKS, WITHOUT_NEARNESS)
+"""Formats that `compact` brings up to date; `rebuild` then gives the links the scores of this version."""
 
 RELATIONS: tuple[Relation, ...] = ("duplicate", "same-story", "related")
 """A link holds a place in this tuple."""

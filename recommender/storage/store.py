@@ -138,11 +138,15 @@ class Store(StoreFile):
             "version": meta["version"],
         }
 
-    def evergreen_rows(self) -> set[int]:
-        """The rows of articles that do not age."""
+    def evergreen_sections(self) -> list[str]:
+        """The sections whose articles do not age."""
         kept = self.query("SELECT value FROM meta WHERE key = 'evergreen'")
-        sections = json.loads(kept[0][0]) if kept else []
-        return {int(row) for section in sections for (row,) in self.query("SELECT row FROM articles WHERE section = ?", section)}
+        return list(json.loads(kept[0][0])) if kept else []
+
+    def evergreen_rows(self) -> list[int]:
+        """The rows of the articles in these sections, rising."""
+        asked = "SELECT row FROM articles WHERE section IN (SELECT value FROM json_each(?)) ORDER BY row"
+        return [int(row) for (row,) in self.query(asked, json.dumps(self.evergreen_sections()))]
 
     def redirected(self, thread_id: str) -> str:
         """The id of the thread that goes on where this one was merged; else the same."""

@@ -13,8 +13,8 @@ from typing import Any
 
 from recommender.storage.damage import unreadable
 from recommender.storage.folder import CACHE, MANIFEST
-from recommender.storage.packing import NO_PLACE, Columns, deflated, packed
-from recommender.storage.schema import OLDER
+from recommender.storage.packing import NO_PLACE, Columns, deflated, packed, refolded
+from recommender.storage.schema import ROWS_OF_LINKS, WITHOUT_NEARNESS
 from recommender.storage.store import Store, replacement
 from recommender.writing.writer import WriteOptions, sole_writer
 
@@ -44,8 +44,10 @@ def compact(folder: Path, options: WriteOptions) -> tuple[int, int]:
 
 def _copy(old: Store, new: Store, table: str) -> None:
     columns = [name for _, name, *_ in new.query(f"PRAGMA table_info({table})")]
-    if table == "links" and old.manifest["format"] in OLDER:
+    if table == "links" and old.manifest["format"] == ROWS_OF_LINKS:
         rows = _folded_links(old)
+    elif table == "links" and old.manifest["format"] == WITHOUT_NEARNESS:
+        rows = _refolded_links(old)
     else:
         rows = old.rows(f"SELECT {', '.join(columns)} FROM {table} ORDER BY 1, 2")
     if table == "vocabulary":
@@ -67,9 +69,17 @@ def _folded_links(old: Store) -> Iterator[tuple[Any, ...]]:
             yield row, packed(
                 Columns(
                     struct.pack(f"<{n}I", *others), struct.pack(f"<{n}f", *scores), struct.pack(f"<{n}f", *same),
-                    bytes(relations), one, two, deflated(["\t".join(json.loads(text)) for text in shown]),
+                    struct.pack(f"<{n}f", *scores), bytes(relations), one, two,
+                    deflated(["\t".join(json.loads(text)) for text in shown]),
                 )
             )  # fmt: skip
+
+
+def _refolded_links(old: Store) -> Iterator[tuple[Any, ...]]:
+    """The links of format 3, whose order in `similar` was that of the score."""
+    for row, blob in old.rows("SELECT row, packed FROM links ORDER BY row"):
+        with unreadable(old.folder):
+            yield row, refolded(blob)
 
 
 def _changes(old: Store, rows: Iterator[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

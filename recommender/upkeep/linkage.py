@@ -28,10 +28,10 @@ def links(store: Store) -> Iterator[Finding]:
     yield _of(held, "link that stands on one side alone", ~both)
     one = np.flatnonzero(both)
     other = np.searchsorted(codes, turned[one])
-    differ = (held.related[one] != held.related[other]) | (held.same[one] != held.same[other])
+    values = (held.related, held.same, held.nearness)
+    differ = np.any([value[one] != value[other] for value in values], axis=0)
     yield _of(held, "link with other values on its other side", one[differ])
     yield _of(held, "duplicate on one side alone", one[(held.relation[one] == 0) != (held.relation[other] == 0)])
-    values = (held.related, held.same)
     outside = ~np.all([(value >= 0) & (value <= 1) for value in values], axis=0) | (held.relation >= len(RELATIONS))
     yield _of(held, "link with a value that cannot be", outside)
     found = np.array(store.query("SELECT row, coalesce(thread, 0) FROM articles ORDER BY row"), np.int64).reshape(-1, 2)
@@ -54,7 +54,7 @@ def lists(store: Store) -> Iterator[Finding]:
         gaps = place[shown] != np.arange(len(shown)) - np.searchsorted(owners, owners)
         yield listed(f"list with a gap, {profile}", [str(row) for row in distinct(owners[gaps]).tolist()])
         if profile == "similar":
-            yield _of(held, "list out of order", shown[1:][(np.diff(held.related[shown]) > 0) & (np.diff(owners) == 0)])
+            yield _of(held, "list out of order", shown[1:][(np.diff(held.nearness[shown]) > 0) & (np.diff(owners) == 0)])
 
 
 def held_links(store: Store) -> tuple[Held, list[int]]:

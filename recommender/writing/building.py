@@ -103,6 +103,7 @@ def replaced(articles: Iterable[Article], folder: Path, settings: Settings, prev
         write_archive(store.db, archive, everything)
         write_fit(store, archive, settings.model)
         write_meta(store, {"evergreen": json.dumps(settings.evergreen)})
+        archive.forget_age(np.array(store.evergreen_rows(), np.int64))
         write_history(store.db, previous)
         graph = Graph(len(archive), compared(archive, options))
         give_back()
@@ -174,9 +175,10 @@ def _fitted(taken: _Taken, settings: Settings, options: WriteOptions) -> Archive
     index = VectorIndex(encoder.dimensions)
     index.add(rows, vectors)
     days = days_of(taken.instants)
+    background = background_of(vectors, days, np.diff(counts.text.indptr))
     return Archive(
         rows=rows, days=days, counts=counts, vectors=vectors, vocabulary=vocabulary, encoder=encoder,
-        boilerplate=boilerplate, background=background_of(vectors, days), weights=settings.weights, index=index,
+        boilerplate=boilerplate, background=background, weights=settings.weights, index=index,
     )  # fmt: skip
 
 

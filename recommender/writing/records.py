@@ -206,6 +206,7 @@ def write_fit(store: Store, archive: Archive, model: str) -> None:
             "version": __version__,
             "usual_cosine": archive.background.cosine,
             "usual_fade": archive.background.fade,
+            "usual_words": archive.background.words,
             "articles_at_build": len(archive),
         },
     )

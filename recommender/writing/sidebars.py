@@ -51,7 +51,7 @@ def write_lists(
     places = ruling.partners(distinct(places, near[bound | _may_show(graph, ruling, near, stirred)]))
     near = others(near, places)
     asked = _asked(archive, ruling, places)
-    editor = _Editor(store, archive, graph, ruling)
+    editor = _Editor(graph, ruling)
 
     def made(piece: tuple[NDArray[np.int64], bool, Mapping[int, bytes]]) -> tuple[int, dict[int, bytes | None]]:
         part, with_lists, blobs = piece
@@ -83,17 +83,17 @@ def _pieces(
 
 
 def _may_show(graph: Graph, ruling: Ruling, places: NDArray[np.int64], stirred: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """(n,) which of the places may show a stirred article: it is related enough for a sidebar, or among the most related.
+    """(n,) which of the places may show a stirred article: it is related enough for a sidebar, or among the nearest.
 
-    What stood in such a list may not any longer; it was among the most related then, and is near their rank still.
+    What stood in such a list may not any longer; it was among the nearest then, and is near their rank still.
     """
     number, links = graph.of_all(places)
-    order = np.lexsort((links.others, -links.related, number))
+    order = np.lexsort((links.others, -links.nearness, number))
     starts = np.searchsorted(number, np.arange(len(places)))
     rank = np.empty(len(order), np.int64)
     rank[order] = np.arange(len(order)) - starts[number[order]]
     hidden = len(ruling.nowhere) + len(ruling.apart)
-    near = (links.related >= DEFAULT.least_sidebar) | (rank < DEFAULT.longest + hidden)
+    near = (links.related >= DEFAULT.first_floor) | (rank < DEFAULT.longest + hidden)
     shown = np.zeros(len(places), np.bool_)
     shown[number[near & np.isin(links.others, stirred)]] = True
     return shown
@@ -125,12 +125,9 @@ def _asked(archive: Archive, ruling: Ruling, places: NDArray[np.int64]) -> Asked
 class _Editor:
     """Chooses what is shown beside articles."""
 
-    def __init__(self, store: Store, archive: Archive, graph: Graph, ruling: Ruling) -> None:
-        self.archive = archive
+    def __init__(self, graph: Graph, ruling: Ruling) -> None:
         self.graph = graph
         self.ruling = ruling
-        self.evergreen = np.zeros(len(graph), np.bool_)
-        self.evergreen[archive.places_of(np.array(sorted(store.evergreen_rows()), np.int64))] = True
 
     def relations(self, places: NDArray[np.int64]) -> Seen:
         """The links of these articles, in the lists that they are in."""
@@ -152,18 +149,16 @@ class _Editor:
             lists=np.searchsorted(places, owners),
             positions=links.others,
             scores=np.where(hidden, 0, links.related).astype(np.float32),
-            same_thread=self._together(owners, links),
+            nearness=np.where(hidden, 0, links.nearness).astype(np.float32),
             duplicate=self.graph.copies[links.others] == self.graph.copies[owners],
             copies=self.graph.copies[links.others],
-            days=self.archive.days[links.others],
-            evergreen=self.evergreen[links.others],
         )
         pinned = self._pinned(places, owners, links)
         barred = np.zeros(len(owners), np.bool_)
         for pins in pinned:
             barred |= (owners == owners[pins[0]]) & np.isin(found.copies, found.copies[pins])
         left = found._replace(scores=np.where(barred, 0, found.scores).astype(np.float32))
-        seen = sidebar(left, lambda numbers: self._alike(numbers, links), self.archive.days[places])
+        seen = sidebar(left)
         for pins in pinned:
             mine = np.flatnonzero((owners == owners[pins[0]]) & (seen >= 0))
             shown = overruled_list(mine[np.argsort(seen[mine])].tolist(), pins, DEFAULT.longest)[:NO_PLACE]
@@ -172,9 +167,6 @@ class _Editor:
         is_pinned = np.zeros(len(owners), np.bool_)
         is_pinned[[at for pins in pinned for at in pins]] = True
         return Seen(owners, links, self._relation(owners, links), (similar(found), seen), is_pinned)
-
-    def _alike(self, numbers: NDArray[np.int64], links: LinksOf) -> NDArray[np.float32]:
-        return self.graph.alike(np.where(numbers >= 0, links.others[numbers], -1))
 
     def _together(self, owners: NDArray[np.int64], links: LinksOf) -> NDArray[np.bool_]:
         threads = self.graph.threads

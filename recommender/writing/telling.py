@@ -66,7 +66,7 @@ def changed_blobs(
     if lists is None:
         lists = np.full(len(owners), -1, np.int64), np.full(len(owners), -1, np.int64)
         lists[0][known], lists[1][known] = old.similar[former], old.sidebar[former]
-    now = Held(owners, others, seen.links.related, seen.links.same, seen.relation, *lists)
+    now = Held(owners, others, *seen.links[1:4], seen.relation, *lists)
     shown = now.is_shown()
     told_before = known.copy()
     told_before[known] &= old.is_shown()[former]

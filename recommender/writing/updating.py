@@ -187,6 +187,7 @@ def _bring_in(store: Store, articles: list[Article], known: dict[str, int], opti
             encoded[number] = vectors[article.id]
     write_meta(store, {"last_row": next_row - 1})
     came = archive.take_in(np.array(rows, np.int64), [instant_of(a) for a in articles], counts, encoded)
+    archive.forget_age(np.array(store.evergreen_rows(), np.int64))
     write_archive(db, archive, came)
     parts = []
     for done, part in archive.compare_few(came):

@@ -45,14 +45,14 @@ def views(
     counts = count_terms(contents, vocabulary, learn=True)
     found = np.eye(len(articles), 8, dtype=np.float32) if vectors is None else vectors
     when = np.array(days or [0.0] * len(articles))
-    crowding = crowding_of(counts.text, when, background_of(found, when))
+    crowding = crowding_of(counts.text, when, background_of(found, when, np.array([3])))
     kinds = (kind.astype(np.float32) for kind in (vocabulary.is_name(), vocabulary.is_number()))
     return views_of(counts, vocabulary, len(articles), found, when, PerTerm(crowding, *kinds))
 
 
 def every_pair(known: Views, usual: float = 0.0) -> Evidence:
     """The evidence on all ordered pairs of an archive, row by row; `usual` is the cosine of two random articles."""
-    background = replace(background_of(known.vectors, known.days), cosine=usual)
+    background = replace(background_of(known.vectors, known.days, known.words), cosine=usual)
     n = len(known)
     one, two = (axis.ravel() for axis in np.meshgrid(np.arange(n), np.arange(n), indexing="ij"))
     return evidence_of(known, one, known, two, background)
@@ -94,8 +94,22 @@ def test_evidence_has_no_direction_and_keeps_its_range(articles: list[tuple[str,
         np.testing.assert_allclose(values, values.T, atol=1e-6, err_msg=field.name)
         known = values[~np.isnan(values)]
         assert np.isfinite(known).all()
-        if field.name not in ("days_apart", "time"):
+        if field.name not in ("days_apart", "time", "words", "usual_words"):
             assert ((known >= 0) & (known <= 1)).all()
+
+
+@given(articles=ARTICLES)
+@settings(deadline=None, max_examples=40)
+def test_cross_compares_what_one_is_about_with_all_of_the_other(articles: list[tuple[str, str, str]]) -> None:
+    """The mean of both directions of scikit-learn's cosine of title and lead with the whole text."""
+    whole = [" ".join(parts) for parts in articles]
+    if not any(text.strip() for text in whole):
+        return
+    vectorizer = TfidfVectorizer(sublinear_tf=True, smooth_idf=True, token_pattern=r"\S+").fit(whole)
+    one_way = cosine_similarity(
+        vectorizer.transform([f"{title} {lead}" for title, lead, _ in articles]), vectorizer.transform(whole)
+    )
+    np.testing.assert_allclose(every_pair(views(articles)).cross, ((one_way + one_way.T) / 2).ravel(), atol=1e-5)
 
 
 def test_days_apart_are_days_and_unknown_without_a_date() -> None:
@@ -151,7 +165,7 @@ def test_dense_is_measured_from_the_usual_cosine() -> None:
 
 def usual(vectors: NDArray[np.float32]) -> float:
     """The cosine of two random articles of an archive without dates."""
-    return background_of(vectors, np.full(len(vectors), np.nan)).cosine
+    return background_of(vectors, np.full(len(vectors), np.nan), np.zeros(0, np.int64)).cosine
 
 
 def test_the_usual_cosine_is_that_of_strangers() -> None:
@@ -226,7 +240,7 @@ def test_crowding_is_found_a_few_terms_at_a_time(monkeypatch: pytest.MonkeyPatch
     rng = np.random.default_rng(3)
     text = sparse.csr_matrix((rng.random((30, 40)) < rng.random(40) ** 3).astype(np.float32))
     days = np.where(rng.random(30) < 0.2, np.nan, rng.uniform(0, 20, 30))
-    background = Background(cosine=0.0, fade=0.4)
+    background = Background(cosine=0.0, fade=0.4, words=100.0)
     at_once = crowding_of(text, days, background)
     assert len(np.unique(at_once)) > 3
     for most in (1, 7, 50):
@@ -239,7 +253,7 @@ def test_crowding_is_found_a_few_terms_at_a_time(monkeypatch: pytest.MonkeyPatch
 def test_crowding_is_the_mean_over_all_pairs(days: list[float], usual: float) -> None:
     """One step a day gives what the sum over every pair of articles gives; a term of no article is spread."""
     text = sparse.csr_matrix(np.array([[1.0, 0.0]] * len(days)))
-    found = crowding_of(text, np.array(days), Background(cosine=0.0, fade=usual))
+    found = crowding_of(text, np.array(days), Background(cosine=0.0, fade=usual, words=100.0))
     assert found[0] == pytest.approx(by_hand(days, usual), abs=1e-5)
     assert found[1] == pytest.approx(0.05)
 
@@ -248,12 +262,12 @@ def test_a_term_of_one_week_crowds_and_one_of_every_week_does_not() -> None:
     """Beside a term that forty articles of a year hold evenly, one of four articles of two days crowds; without dates all do."""
     days = np.concatenate([np.linspace(0, 360, 40), [100.0, 100.5, 101.0, 101.5]])
     text = sparse.csr_matrix(np.concatenate([np.tile([1.0, 0.0], (40, 1)), np.tile([0.0, 1.0], (4, 1))]))
-    background = background_of(np.eye(len(days), dtype=np.float32), days)
+    background = background_of(np.eye(len(days), dtype=np.float32), days, np.array([3]))
     weekly, burst = crowding_of(text, days, background)
     assert weekly < 0.1
     assert burst > 0.8
     nowhere = np.full(len(days), math.nan)
-    assert (crowding_of(text, nowhere, background_of(np.eye(len(days), dtype=np.float32), nowhere)) == 1).all()
+    assert (crowding_of(text, nowhere, background_of(np.eye(len(days), dtype=np.float32), nowhere, np.array([3]))) == 1).all()
 
 
 def test_a_form_is_words_again_much_later_or_with_other_names() -> None:
