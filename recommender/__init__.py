@@ -80,9 +80,11 @@ The way of the data, which is the way of the imports:
     upkeep/backups.py           an index in one checked file, and back
     upkeep/repairing.py         what can be saved of a damaged index
     upkeep/comparing.py         two indexes of the same articles -> how far they agree
-    judging/gold.py             a truth of the site's own: story labels or judged pairs
+    judging/gold.py             a truth of the site's own: story labels, judged pairs or graded lists
     judging/baselines.py        the latest, TF-IDF and chance, over the same articles
+    judging/figures.py          intervals -> the table of an evaluation, and its sentences
     judging/measuring.py        an index and a truth -> measures, beside the baselines
+    judging/graded.py           graded lists -> measures of what a reader sees, beside the baselines
     judging/learning.py         a truth -> pairs to learn from -> the weights that fit them
     judging/tuning.py           a truth -> weights of the site's own, and what they gain
     drafts.py                   answers that need the archive: a draft's list, a pair's evidence

@@ -123,7 +123,13 @@ def evaluation_table(found: Evaluation, ink: Ink) -> Iterator[str]:
 
 
 def _measure_name(name: str) -> str:
-    plain = {"ndcg@5": "nDCG@5", "p@1": "P@1", "auc_related": "AUC related", "auc_same_story": "AUC same story"}
+    plain = {
+        "ndcg@5": "nDCG@5",
+        "p@1": "P@1",
+        "auc_related": "AUC related",
+        "auc_same_story": "AUC same story",
+        "ece": "ECE of the score",
+    }
     if name == "f1":
         return "F1 of pairs"
     return plain.get(name, name.replace("_", " ").replace("bcubed", "B-cubed").replace("f1", "F1"))

@@ -229,10 +229,11 @@ class Recommender:
     ) -> Evaluation:
         """How this index answers a truth of the site's own, beside the latest, TF-IDF and chance on the same articles.
 
-        `gold` is a CSV or JSON Lines file of story labels (`id`, `story`, `topic`) or of judged pairs (`one`, `other`, `grade`).
+        `gold` is a CSV, TSV or JSON Lines file of story labels (`id`, `story`, `topic`), judged pairs (`one`, `other`, `grade`)
+        or graded lists (`query`, `candidate`, `grade`). Graded lists are measured as a reader sees them, over the whole index.
         """
-        from recommender.judging.gold import read_gold
-        from recommender.judging.measuring import evaluate
+        from recommender.judging import graded, measuring
+        from recommender.judging.gold import GradedLists, read_gold
 
         if resamples < 1:
             raise ValueError(f"resamples must be 1 or more, not {resamples}")
@@ -241,7 +242,11 @@ class Recommender:
         shown = "stdin" if source == "-" else source
         notice(f"{shown}: {truth.told()}")
         with self._index.apart() as store:
-            found = evaluate(store, self._index.loaded(store), truth, source=shown, resamples=resamples)
+            archive = self._index.loaded(store)
+            if isinstance(truth, GradedLists):
+                found = graded.evaluate(store, archive, truth, source=shown, resamples=resamples)
+            else:
+                found = measuring.evaluate(store, archive, truth, source=shown, resamples=resamples)
         _say_missing(found.counts, truth, notice)
         return found
 

@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 DRAWN_AT_ONCE = 2_000_000
 """Weights of one block of resamples; bounds the memory of a bootstrap to a few times 16 MB."""
 
+CALIBRATION_BINS = 10
+"""Bins of a reliability diagram and of the expected calibration error."""
+
 
 class BCubed(NamedTuple):
     """B-cubed of a clustering, each in [0, 1], larger is better."""
@@ -135,6 +138,29 @@ def weighted_auc(scores: NDArray[np.float64], positive: NDArray[np.bool_], weigh
     below = np.add.reduceat(weights[:, order] * ~positive[order], starts, axis=1)
     won = (above * (np.cumsum(below, axis=1) - below / 2)).sum(axis=1)
     return _divided(won, above.sum(axis=1) * below.sum(axis=1))
+
+
+def calibration_bins(scores: NDArray[np.float64]) -> NDArray[np.int64]:
+    """(n,) the bin of each score in [0, 1]: `CALIBRATION_BINS` of equal width, numbered from 0.
+
+    A score at the border of two bins is in the upper one.
+    """
+    return np.digitize(scores, np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS)
+
+
+def weighted_calibration_error(
+    gaps: NDArray[np.float64], counts: NDArray[np.float64], weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """(r,) expected calibration error: the distance of mean score and mean truth, over all bins.
+
+    A bin weighs as much as it has scores. `gaps` (n, bins) is the sum of score minus truth (0 or 1)
+    of each of n units in each bin, `counts` (n,) its number of scores, `weights` (r, n) how often
+    each unit counts. nan where there is no score.
+
+    Naeini, Cooper and Hauskrecht (2015), Obtaining well calibrated probabilities using Bayesian
+    binning.
+    """
+    return _divided(np.abs(weights @ gaps).sum(axis=1), weights @ counts)
 
 
 class Interval(NamedTuple):

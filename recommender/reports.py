@@ -6,10 +6,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
+GoldForm = Literal["story-labels", "judged-pairs", "graded-lists"]
+"""Form of a truth, by the columns of its file."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """A measure and its 95 % interval, each in [0, 1], larger is better."""
+    """A measure and its 95 % interval.
+
+    In [0, 1], and larger is better; but `empty`, `unjudged` and `ece` are better if small, and
+    `shown` is a number of places.
+    """
 
     value: float
     low: float
@@ -21,19 +28,46 @@ class Figure:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ReliabilityBin:
+    """The judged places of the sidebars whose score is in one bin."""
+
+    low: float
+    high: float
+    """End of the bin; scores are in [low, high), in the last bin also `high`."""
+    places: int
+    said: float | None
+    """Mean score of the places; None without any."""
+    belongs: float | None
+    """Share of the places with grade 1 or 2; None without any."""
+
+    def to_json(self) -> dict[str, Any]:
+        """The bin as in the `evaluate` JSON."""
+        return {
+            "low": self.low,
+            "high": self.high,
+            "places": self.places,
+            "said": _rounded(self.said),
+            "belongs": _rounded(self.belongs),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Evaluation:
     """How an index answers a truth, beside simple lists of the same articles."""
 
-    gold: Literal["story-labels", "judged-pairs"]
+    gold: GoldForm
     counts: Mapping[str, int]
     """Named numbers: what was judged, what was left out, resamples."""
     measures: Mapping[str, Mapping[str, Figure | None]]
     """Measure -> system -> figure; None where the system has none, or the truth does not tell."""
     gain: str
-    """One sentence: what the site gains."""
+    """What the site gains, in a sentence; of graded lists in two or three."""
+    reliability: tuple[ReliabilityBin, ...] = ()
+    """Ten bins of the score, lowest first; of graded lists alone."""
 
     def to_json(self) -> dict[str, Any]:
         """The `evaluate` JSON."""
+        reliability = {"reliability": [one.to_json() for one in self.reliability]} if self.reliability else {}
         return {
             "gold": self.gold,
             **self.counts,
@@ -41,6 +75,7 @@ class Evaluation:
                 name: {system: figure.to_json() if figure else None for system, figure in row.items()}
                 for name, row in self.measures.items()
             },
+            **reliability,
             "gain": self.gain,
         }
 
@@ -112,7 +147,7 @@ class Tuned:
 class Tuning:
     """What a truth of the site's own teaches the score."""
 
-    gold: Literal["story-labels", "judged-pairs"]
+    gold: GoldForm
     counts: Mapping[str, int]
     """Named numbers: what was judged, what was left out."""
     relations: Mapping[str, Tuned]

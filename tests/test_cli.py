@@ -593,6 +593,29 @@ def test_evaluate_of_judged_pairs(newsroom_index: Path, newsroom_truth: dict[str
     assert [line.split("  ")[0] for line in table.splitlines()[1:5]] == ["nDCG@5", "P@1", "AUC related", "AUC same story"]
 
 
+def test_evaluate_of_graded_lists(newsroom_index: Path, newsroom_truth: dict[str, Any], tmp_path: Path) -> None:
+    """The editor's grades as a table without a header: eight lines of four systems, and one line for a grade of 4."""
+    related = {query: of for query, of in newsroom_truth["related"].items() if of}
+    lines = [f"{query}\t{candidate}\t{grade}" for query, of in related.items() for candidate, grade in of.items()]
+    (tmp_path / "gold.tsv").write_text("\n".join([*lines, f"{HERO}\tnobody\t2"]), encoding="utf-8")
+    words = ("evaluate", tmp_path / "gold.tsv", "--resamples", 20, "--index", newsroom_index)
+    done = run(*words)
+    read, missing = done.err.splitlines()
+    assert f"gold.tsv: graded lists: {len(lines) + 1} judgments of {len(related)} queries (" in read
+    assert missing.startswith("1 of its ")
+    head, *table = done.out.splitlines()
+    assert head.split() == ["sidebar", "similar", "latest", "tfidf"]
+    assert [re.split("  +", line)[0] for line in table[:9]] == [
+        "belongs", "filled", "gain", "nDCG@5", "empty", "unjudged", "shown", "ECE of the score", "",
+    ]  # fmt: skip
+    assert table[9] == f"queries {len(related)}, judgments {len(lines)}, unknown articles 1, resamples 20"
+    assert table[10].startswith("The gain of the sidebar is .")
+    found = json.loads(run(*words, "--json", "--quiet").out)
+    assert (found["gold"], found["gain"], len(found["reliability"])) == ("graded-lists", table[10], 10)
+    (tmp_path / "gold.tsv").write_text("\n".join([*lines, f"{HERO}\twho-tb-steps\t4"]), encoding="utf-8")
+    assert f"gold.tsv, line {len(lines) + 1}: its grade is '4'; give 0 (" in one_error_line(run(*words))
+
+
 def test_evaluate_refuses_what_is_no_truth_of_this_index(newsroom_index: Path, tmp_path: Path) -> None:
     """A bad row, a file that is not there, and ids that are all unknown end with 1 and one line."""
     for text, said in (("id,story\n,s\n", "gold.csv, line 2: it has no id"), ("id,story\nx,s\n", "is in this index")):

@@ -109,7 +109,7 @@ class TestGold:
             ("one,other,grade\nx,y,\n", ", line 2", "it has no grade"),
             ("one,other,grade\nx,x,1\n", ", line 2", "paired with itself"),
             ("one,other,grade\nx,y,1\n\ny,x,2\n", ", line 4", "has grade 1 already (line 2)"),
-            ("id,title\nx,s\n", ":", "neither those of story labels nor of judged pairs (id, title)"),
+            ("id,title\nx,s\n", ":", "not those of story labels, judged pairs or graded lists (id, title)"),
             ("", ":", "it holds no rows"),
             ("id,story\n", ":", "it holds no rows"),
         ],

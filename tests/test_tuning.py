@@ -453,6 +453,17 @@ def test_grades_tune_what_they_tell_of(loose: Path, tmp_path: Path) -> None:
         assert one.tuned != one.shipped
 
 
+def test_graded_lists_teach_what_their_pairs_teach(loose: Path, tmp_path: Path) -> None:
+    """As judged pairs with 2 for the same text again; the report names the form that was given."""
+    pairs, lists = tmp_path / "pairs.csv", tmp_path / "lists.tsv"
+    pairs.write_text(graded((2, 0)))
+    lists.write_text(graded((3, 0)).split("\n", 1)[1].replace(",", "\t"))
+    known, found = (Recommender.open(loose).tune(file).to_json() for file in (pairs, lists))
+    assert (known.pop("gold"), found.pop("gold")) == ("judged-pairs", "graded-lists")
+    assert found["relations"]["same_story"]["positive"] == 48
+    assert found == known
+
+
 def test_the_measures_of_pairs_are_those_of_scikit_learn(loose: Path, tmp_path: Path) -> None:
     """Over all pairs, which lie whole in one fold each, the shipped loss and F1 weighed by fold are log_loss and f1_score."""
     file = tmp_path / "gold.csv"

@@ -30,12 +30,13 @@ commands = typer.Typer()
     cls=Command,
     epilog=examples(
         "recommender evaluate gold.csv",
+        "recommender evaluate graded.tsv                    what readers see, by graded lists",
         "recommender evaluate gold.csv --json --quiet",
         "zcat judged.jsonl.gz | recommender evaluate - --resamples 5000",
     ),
 )
 def evaluate(
-    gold: Annotated[str, typer.Argument(metavar="GOLD", show_default=False, help="CSV or JSON Lines; - is stdin.")],
+    gold: Annotated[str, typer.Argument(metavar="GOLD", show_default=False, help="CSV, TSV or JSON Lines; - is stdin.")],
     index: IndexOption = DEFAULT_INDEX,
     resamples: Annotated[int, typer.Option(min=1, metavar="N", help="Resamples behind the 95 % intervals.")] = 1000,
     format: FormatOption = None,
@@ -46,16 +47,24 @@ def evaluate(
     """Measure an index against your own truth, beside simple lists.
 
     GOLD holds story labels, in the columns id and story (empty: it stands alone), perhaps topic; or judged pairs, in the
-    columns one, other (or a, b) and grade: 2 of one story, 1 related, 0 not.
+    columns one, other (or a, b) and grade: 2 of one story, 1 related, 0 not; or graded lists, in the columns query,
+    candidate and grade: 3 the same text again, 2 same story, 1 welcome background, 0 does not belong. Tab-separated graded
+    lists need no header.
 
-    The lists are those of --profile similar. Beside them stand the latest (the newest of the same section before the
-    article, then of any), TF-IDF (cosine; its threads by average linkage at one fixed cut) and random ones.
+    Graded lists measure what a reader sees: five places of --profile sidebar and similar, of the latest and of TF-IDF,
+    over the whole index. belongs: judged places with grade 1 or 2, of all judged places. filled: the same, of the places
+    that could hold one. gain: their grades, of those of the best five candidates. empty: lists that show nothing although
+    something belongs. unjudged: places without a judgment. shown: places per list. ECE: distance of the score from the
+    share that belongs, over ten bins. Intervals are bootstraps over queries.
 
-    An article that was not judged is left out of every list before it is measured (condensed lists: Sakai 2007,
-    Alternatives to Bpref), so nobody is blamed for showing what the truth does not know. With labels, nDCG@5 (gain 2 for
-    the story, 1 for the topic) and P@1 are over articles with a story mate; with pairs, over articles whose judged mates
-    have different grades: elsewhere no order is right or wrong. Intervals are bootstraps over articles, pairs going with
-    their first one; the same files give the same numbers.
+    Labels and pairs measure the lists of --profile similar. Beside them stand the latest (the newest of the same section
+    before the article, then of any), TF-IDF (cosine; its threads by average linkage at one fixed cut) and random ones.
+
+    With labels and pairs, an article that was not judged is left out of every list before it is measured (condensed
+    lists: Sakai 2007, Alternatives to Bpref), so nobody is blamed for showing what the truth does not know. With labels,
+    nDCG@5 (gain 2 for the story, 1 for the topic) and P@1 are over articles with a story mate; with pairs, over articles
+    whose judged mates have different grades: elsewhere no order is right or wrong. Intervals are bootstraps over articles,
+    pairs going with their first one; the same files give the same numbers.
     """
     with at_work(quiet) as (notice, _):
         found = Recommender.open(index).evaluate(gold, resamples=resamples, format=format, notice=notice)

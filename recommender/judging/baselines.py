@@ -37,23 +37,25 @@ class Labelled:
         return len(self.days)
 
 
-def latest_lists(articles: Labelled, k: int) -> NDArray[np.int64]:
+def latest_lists(articles: Labelled, k: int, asked: NDArray[np.int64] | None = None) -> NDArray[np.int64]:
     """The newest of the same section before each article, then the newest of any section.
 
     Of two articles of one moment that at the lower position comes first. One without a date sees the newest of all.
+    `asked` are the positions of the articles that need a list; all if None.
     """
     order = np.lexsort((np.arange(len(articles)), articles.days))
     dated = order[~np.isnan(articles.days[order])]
     in_section = {section: dated[articles.sections[dated] == section] for section in set(articles.sections.tolist()) - {-1}}
     rank = np.full(len(articles), len(dated))
     rank[dated] = np.arange(len(dated))
-    lists = np.full((len(articles), k), -1, np.int64)
-    for article in range(len(articles)):
+    queries = range(len(articles)) if asked is None else asked.tolist()
+    lists = np.full((len(queries), k), -1, np.int64)
+    for row, article in enumerate(queries):
         own = in_section.get(int(articles.sections[article]), dated[:0])
         before = own[: np.searchsorted(rank[own], rank[article])][-k:][::-1]
         any_section = dated[: rank[article]][-2 * k :][::-1]
         chosen = list(dict.fromkeys([*before.tolist(), *any_section.tolist()]))[:k]
-        lists[article, : len(chosen)] = chosen
+        lists[row, : len(chosen)] = chosen
     return lists
 
 
@@ -80,6 +82,23 @@ def tfidf_lists(articles: Labelled, k: int, cut: float) -> tuple[NDArray[np.int6
         alike.append(np.argwhere(cosines >= cut) + np.array([start, 0]))
         lists[start : start + len(cosines)] = _largest(cosines, k)
     return lists, np.concatenate([np.zeros((0, 2), np.int64), *alike])
+
+
+def nearest_lists(text: sparse.csr_matrix, asked: NDArray[np.int64], k: int) -> NDArray[np.int64]:
+    """(len(asked), k) the nearest of all n articles by cosine, for those at the `asked` positions.
+
+    `text` (n, n_terms) has unit rows. No list holds its own article, or one at cosine 0; ties by
+    position.
+    """
+    lists = np.full((len(asked), k), -1, np.int64)
+    size = max(1, BLOCK_CELLS // max(text.shape[0], 1))
+    for start in range(0, len(asked), size):
+        queries = asked[start : start + size]
+        # (len(queries), n) cosines; transposing the few queries is cheaper than transposing all
+        cosines = (text @ text[queries].T.tocsr()).toarray().T
+        cosines[np.arange(len(queries)), queries] = 0.0
+        lists[start : start + len(queries)] = _largest(cosines, k)
+    return lists
 
 
 def _largest(cosines: NDArray[np.float32], k: int) -> NDArray[np.int64]:

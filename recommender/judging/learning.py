@@ -12,7 +12,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 
 from recommender.archives.archive import Archive
-from recommender.judging.gold import Gold, JudgedPairs, StoryLabels
+from recommender.judging.gold import JudgedPairs, StoriesOrPairs, StoryLabels
 from recommender.judging.measuring import numbered
 from recommender.pipeline.candidates import Pairs, pairs_in, unique_pairs
 from recommender.pipeline.evidence import Views, evidence_of
@@ -41,7 +41,7 @@ class Judged:
     """Whether the groups are stories, lone articles included."""
 
 
-def judged_of(gold: Gold, archive: Archive, places: NDArray[np.int64]) -> Judged:
+def judged_of(gold: StoriesOrPairs, archive: Archive, places: NDArray[np.int64]) -> Judged:
     """The pairs of a truth on articles at these places of the archive: of labels, what the engine would look at among them."""
     views = archive.views()
     if isinstance(gold, JudgedPairs):

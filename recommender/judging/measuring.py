@@ -7,9 +7,9 @@ what the truth does not know. Sakai (2007), Alternatives to Bpref.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,7 +38,8 @@ from recommender.judging.baselines import (
     random_lists,
     tfidf_lists,
 )
-from recommender.judging.gold import Gold, JudgedPairs, StoryLabels
+from recommender.judging.figures import Measures, compare, enter
+from recommender.judging.gold import JudgedPairs, StoriesOrPairs, StoryLabels
 from recommender.pipeline.evidence import Views, evidence_of
 from recommender.pipeline.ranking import DEFAULT as LISTS
 from recommender.pipeline.ranking import is_duplicate
@@ -55,7 +56,6 @@ SEED = 0
 SYSTEMS = ("engine", "latest", "tfidf", "random")
 THREADS = ("bcubed_f1", "bcubed_precision", "bcubed_recall", "pairwise_f1")
 
-Measures = dict[str, dict[str, Figure | None]]
 _Statistics = Callable[[NDArray[np.float64]], NDArray[np.float64]]
 
 
@@ -73,7 +73,7 @@ class Held:
     """What the baselines see of them."""
 
 
-def evaluate(store: Store, archive: Archive, gold: Gold, *, source: str, resamples: int) -> Evaluation:
+def evaluate(store: Store, archive: Archive, gold: StoriesOrPairs, *, source: str, resamples: int) -> Evaluation:
     """The measures of an index by a truth that was read from `source`.
 
     Articles that are not in the index are left out and counted; UnreadableSourceError where none is in it.
@@ -83,12 +83,13 @@ def evaluate(store: Store, archive: Archive, gold: Gold, *, source: str, resampl
     counts = {"articles": len(known.ids), "unknown_articles": unknown}
     if isinstance(known, StoryLabels):
         measures, told = _by_labels(known, held, resamples)
-        return _evaluation("story-labels", counts | told | {"resamples": resamples}, measures)
-    measures, told = _by_pairs(known, held, archive, resamples)
-    return _evaluation("judged-pairs", counts | told | {"resamples": resamples}, measures)
+    else:
+        measures, told = _by_pairs(known, held, archive, resamples)
+    counts |= told | {"resamples": resamples}
+    return Evaluation(gold=gold.form, counts=counts, measures=measures, gain=gain_of(measures))
 
 
-def known_part(store: Store, gold: Gold, source: str) -> tuple[Gold, NDArray[np.int64], int]:
+def known_part(store: Store, gold: StoriesOrPairs, source: str) -> tuple[StoriesOrPairs, NDArray[np.int64], int]:
     """The truth on articles of the index, the rows of its ids, and how many articles it names that are not in the index.
 
     UnreadableSourceError where none is in it.
@@ -102,7 +103,7 @@ def known_part(store: Store, gold: Gold, source: str) -> tuple[Gold, NDArray[np.
     return known, np.array([rows[article] for article in known.ids], np.int64), unknown
 
 
-def _known(gold: Gold, rows: Mapping[str, int]) -> tuple[Gold, int]:
+def _known(gold: StoriesOrPairs, rows: Mapping[str, int]) -> tuple[StoriesOrPairs, int]:
     """The truth on articles of the index, and how many articles it names that are not in it."""
     unknown = sum(article not in rows for article in gold.ids)
     if isinstance(gold, StoryLabels):
@@ -125,17 +126,21 @@ def held_of(store: Store, archive: Archive, rows: NDArray[np.int64]) -> Held:
             lists[position[row]].append(position[other])
     thread_of = dict(store.query("SELECT row, thread FROM articles WHERE thread IS NOT NULL"))
     threads = [thread_of.get(row, -1 - row) for row in rows.tolist()]
-    section_of = dict(store.query("SELECT row, section FROM articles WHERE section IS NOT NULL"))
-    numbers = {section: number for number, section in enumerate(sorted(set(section_of.values())))}
-    sections = [numbers.get(section_of.get(row), -1) for row in rows.tolist()]
     places = archive.places_of(rows)
     views = archive.views(places)
     return Held(
         lists=tuple(np.array(one, np.int64) for one in lists),
         threads=np.array(threads, np.int64),
         views=views,
-        seen=Labelled(days=views.days, sections=np.array(sections, np.int64), text=views.text),
+        seen=Labelled(days=views.days, sections=sections_of(store, rows), text=views.text),
     )
+
+
+def sections_of(store: Store, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(n,) a number for the section of each of these articles; -1 where none is known."""
+    section_of = dict(store.query("SELECT row, section FROM articles WHERE section IS NOT NULL"))
+    numbers = {section: number for number, section in enumerate(sorted(set(section_of.values())))}
+    return np.array([numbers.get(section_of.get(row), -1) for row in rows.tolist()], np.int64)
 
 
 def _by_labels(gold: StoryLabels, held: Held, resamples: int) -> tuple[Measures, dict[str, int]]:
@@ -159,10 +164,10 @@ def _by_labels(gold: StoryLabels, held: Held, resamples: int) -> tuple[Measures,
     for system, shown in lists.items():
         gains = _gains(shown, stories, topics)[asked]
         values = np.stack([ndcg_of_rows(gains, ideal[asked]), gains[:, 0] == 2])
-        _enter(measures, system, ("ndcg@5", "p@1"), bootstrap(_means(values), np.arange(len(asked)), resamples=resamples))
+        enter(measures, system, ("ndcg@5", "p@1"), bootstrap(_means(values), np.arange(len(asked)), resamples=resamples))
     for system, predicted in threads.items():
         elements = elements_of(predicted, stories)
-        _enter(measures, system, THREADS, bootstrap(_of_threads(elements), np.arange(len(stories)), resamples=resamples))
+        enter(measures, system, THREADS, bootstrap(_of_threads(elements), np.arange(len(stories)), resamples=resamples))
     return measures, {"articles_with_a_mate": len(asked)}
 
 
@@ -217,16 +222,16 @@ def _by_pairs(gold: JudgedPairs, held: Held, archive: Archive, resamples: int) -
     for system, values in of_pairs.items():
         found = np.array(list(_of_lists(system, values, held, _Pairs(left, right, grades)))).reshape(-1, 2)
         asked = len(found)
-        _enter(measures, system, ("ndcg@5", "p@1"), bootstrap(_means(found.T), np.arange(asked), resamples=resamples))
+        enter(measures, system, ("ndcg@5", "p@1"), bootstrap(_means(found.T), np.arange(asked), resamples=resamples))
         names = tuple(f"auc_{kind}" for kind in kinds)
         areas = _joined([_area(values, positive) for positive in kinds.values()])
-        _enter(measures, system, names, bootstrap(areas, _units(left), resamples=resamples))
+        enter(measures, system, names, bootstrap(areas, _units(left), resamples=resamples))
     for kind, positive in kinds.items():
         names = (f"{kind}_precision", f"{kind}_recall")
         measures |= {name: dict.fromkeys(SYSTEMS) for name in names}
         both = (relations[kind] & positive).astype(np.float64)
         ratios = _joined([_ratio(both, relations[kind].astype(np.float64)), _ratio(both, positive.astype(np.float64))])
-        _enter(measures, "engine", names, bootstrap(ratios, _units(left), resamples=resamples))
+        enter(measures, "engine", names, bootstrap(ratios, _units(left), resamples=resamples))
     return measures, {"pairs": len(grades), "articles_with_an_order": asked}
 
 
@@ -288,33 +293,11 @@ def _joined(statistics: list[_Statistics]) -> _Statistics:
     return lambda weights: np.stack([one(weights) for one in statistics])
 
 
-def _enter(measures: Measures, system: str, names: tuple[str, ...], found: Sequence[tuple[float, float, float]]) -> None:
-    for name, (value, low, high) in zip(names, found, strict=True):
-        measures[name][system] = None if np.isnan(value) else Figure(value=value, low=low, high=high)
-
-
-def _evaluation(gold: Literal["story-labels", "judged-pairs"], counts: dict[str, int], measures: Measures) -> Evaluation:
-    return Evaluation(gold=gold, counts=counts, measures=measures, gain=gain_of(measures))
-
-
 def gain_of(measures: Mapping[str, Mapping[str, Figure | None]]) -> str:
     """One sentence: what the lists gain, else what the score does, else that the truth does not say."""
     for name, called in (("ndcg@5", "nDCG@5 of the lists"), ("auc_related", "AUC of the score")):
-        engine, *others = (measures.get(name, {}).get(system) for system in ("engine", "latest", "tfidf"))
-        if engine and all(others):
-            named = zip(("the latest list", "TF-IDF"), others, strict=True)
-            changes = [_change(engine.value, other.value, whom) for whom, other in named if other]
-            return f"{called} is {brief(engine.value)}: {' and '.join(changes)}."
+        row = measures.get(name, {})
+        engine = row.get("engine")
+        if engine and row.get("latest") and row.get("tfidf"):
+            return compare(called, engine, row)
     return "No article of this truth has a mate, so it does not say how good a list is."
-
-
-def _change(value: float, other: float, whom: str) -> str:
-    """Of the numbers as they are shown, so that a reader who subtracts finds the same."""
-    apart = round(value, 2) - round(other, 2)
-    way = "above" if apart > 0 else "below"
-    return f"{brief(abs(apart))} {way} {whom} ({brief(other)})" if round(apart, 2) else f"level with {whom} ({brief(other)})"
-
-
-def brief(value: float) -> str:
-    """A number in [0, 1] with two digits: .84, 1.00."""
-    return f"{value:.2f}".removeprefix("0")

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from itertools import combinations_with_replacement
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +15,7 @@ from numpy.typing import NDArray
 from recommender.archives.archive import Archive
 from recommender.errors import UnreadableSourceError
 from recommender.evaluation import bootstrap, elements_of, weighted_bcubed, weighted_ratio
-from recommender.judging.gold import Gold, StoryLabels
+from recommender.judging.gold import Gold, GradedLists
 from recommender.judging.learning import Judged, fit, judged_of, sample_of
 from recommender.judging.measuring import known_part
 from recommender.pipeline.linking import thread_groups
@@ -39,9 +38,12 @@ Below it the judgments do not follow the evidence, and weights learned from them
 def tune(store: Store, archive: Archive, gold: Gold, *, source: str) -> Tuning:
     """What a truth that was read from `source` teaches, and what that gains.
 
+    Graded lists are learned from as judged pairs.
+
     RecommenderError where too little of it can be learned from; articles that are not in the index are counted.
     """
-    known, rows, unknown = known_part(store, gold, source)
+    teaching = gold.to_pairs() if isinstance(gold, GradedLists) else gold
+    known, rows, unknown = known_part(store, teaching, source)
     judged = judged_of(known, archive, archive.places_of(rows))
     shipped = shipped_weights()
     learned = {name: _tuned(judged, name, shipped.to_json()[name]) for name in _learnable(judged, source)}
@@ -50,8 +52,7 @@ def tune(store: Store, archive: Archive, gold: Gold, *, source: str) -> Tuning:
     if judged.by_story:
         sizes = np.unique(judged.groups, return_counts=True)[1]
         counts["stories"] = int((sizes > 1).sum())
-    form: Literal["story-labels", "judged-pairs"] = "story-labels" if isinstance(known, StoryLabels) else "judged-pairs"
-    return Tuning(gold=form, counts=counts, relations=learned, weights=weights, applied=False)
+    return Tuning(gold=gold.form, counts=counts, relations=learned, weights=weights, applied=False)
 
 
 def _learnable(judged: Judged, source: str) -> list[str]:

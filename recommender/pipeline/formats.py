@@ -162,8 +162,11 @@ def _format_of(source: str, head: bytes, shown: str, *, otherwise: str) -> str:
     raise UnreadableSourceError(shown, reason, "say it with --format jsonl, json, csv or parquet")
 
 
-def _lines(stream: IO[bytes], shown: str) -> Iterator[str]:
-    """The lines of a stream as text, with their ends."""
+def text_lines(stream: IO[bytes], shown: str) -> Iterator[str]:
+    """Lines of a stream as text, each with its line end.
+
+    UnreadableSourceError where a line is too long or not UTF-8.
+    """
     number = offset = 0
     while line := stream.readline(LINE_LIMIT + 1):
         number += 1
@@ -192,7 +195,7 @@ def _json_fault(error: Exception) -> str:
 
 
 def _jsonl_rows(stream: IO[bytes], shown: str) -> Iterator[Row]:
-    for number, line in enumerate(_lines(stream, shown), 1):
+    for number, line in enumerate(text_lines(stream, shown), 1):
         if not line.strip():
             continue
         try:
@@ -286,7 +289,7 @@ def _is_json_lines(head: bytes) -> bool:
 
 def _csv_rows(stream: IO[bytes], shown: str, check: Check | None) -> Iterator[Row]:
     csv.field_size_limit(LINE_LIMIT)  # the module's own limit, 128 KiB, is shorter than the longest real article
-    lines = _lines(stream, shown)
+    lines = text_lines(stream, shown)
     blank = 0
     while (header := next(lines, "")) and not header.strip():
         blank += 1

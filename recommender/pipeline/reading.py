@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -114,13 +114,12 @@ def _articles_of(source: str, rows: Rows, tally: _Tally) -> Iterator[Article]:
         raise UnreadableSourceError(shown, "it holds no rows", "give a file with at least one article")
 
 
-def read_rows(source: str | Path, *, format: str | None = None) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """(place, row) of a source of something else than articles, with whatever columns; text that is no JSON is CSV.
+def checked_rows(rows: Iterable[Row], named: str) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """(place, row) of the rows of a source that holds something else than articles.
 
-    The place is the file and the line. A row that cannot be read raises UnreadableSourceError, and so does a source.
+    The place is the file and the line. UnreadableSourceError for the first row that cannot be read.
     """
-    named = "stdin" if str(source) == "-" else str(source)
-    for row in rows_of_source(str(source), named, format and FORMATS[format.lower()], None):
+    for row in rows:
         place = f"{named}, {row.place}"
         if row.fault or not isinstance(row.value, Mapping):
             raise UnreadableSourceError(place, row.fault or "it is not an object with fields", "mend the row")
