@@ -59,7 +59,7 @@ class Recommender:
 
         `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model by hub name or folder. `weights` is a
         file that `tune` has written; without it the score has the shipped ones. `evergreen` names sections whose articles do not
-        age (recipes, guides): no list prefers newer ones to them. Of two articles with one id the later
+        age (recipes, guides): time is no evidence for or against them. Of two articles with one id the later
         counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their total (0
         where it is not known).
         """

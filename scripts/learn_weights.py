@@ -1,10 +1,11 @@
-"""Learn the weights of the score, `recommender/pipeline/weights.json`, from articles whose stories are known.
+"""Learn P(same story) of `recommender/pipeline/weights.json` from articles whose stories are known.
 
     python scripts/learn_weights.py DATA_DIR [--write | --ablate]
 
 DATA_DIR holds gzipped JSON Lines with gold labels (`story`, and `topic` where there are two levels). Prints, for each
 set, what weights learned without that set reach on it, then what the weights learned on all sets reach, for several
-values of the joining limit; --write puts the latter into the package.
+values of the joining limit; --write puts the latter into the package. P(related), which is learned from graded lists by
+scripts/learn_related.py, stays as it is.
 """
 
 from __future__ import annotations
@@ -46,11 +47,8 @@ JUDGED = ("telegram", "reuters")
 SAMPLE = Path(__file__).parents[1] / "recommender/sample"
 CUTS = (0.3, 0.35, 0.4, 0.45, 0.5)
 
-FEATURES = {
-    "same_story": ("merit", "form", "names_differ", "numbers_differ", "bare"),
-    "related": ("merit", "form", "names_differ"),
-}
-"""What each probability is learned over. No set that says what is related has bare headlines, so P(related) has no `bare`."""
+FEATURES = ("merit", "form", "names_differ", "numbers_differ", "bare")
+"""What P(same story) is learned over."""
 
 KEPT = {"bare": 0.5, "form": 1.25}
 """Share of what is learned of a feature that ships. The two archives of bare headlines contradict each other on `bare`: 16 in
@@ -72,11 +70,8 @@ class LabelledSet:
     pairs: Pairs
     evidence: Evidence
     same: NDArray[np.bool_]
-    related: NDArray[np.bool_]
     stands_for: NDArray[np.float64]
     """How many pairs each pair represents."""
-    judged: NDArray[np.bool_]
-    """Pairs of which it is known whether they are related: all of a set of two levels, else those of an article judged."""
 
 
 def archive_of(rows: list[dict[str, object]]) -> Archive:
@@ -118,16 +113,15 @@ def load_set(path: Path) -> LabelledSet:
     topic = [row.pop("topic", None) for row in rows]
     pairs, evidence = candidate_pairs(archive_of(rows))
     names, topics = np.array(story), np.array([t or s for t, s in zip(topic, story, strict=True)])
-    same, related = names[pairs.left] == names[pairs.right], topics[pairs.left] == topics[pairs.right]
+    same = names[pairs.left] == names[pairs.right]
     gains: dict[int, dict[int, float]] = {}
     for place in range(len(rows)):
         mates = np.flatnonzero(topics == topics[place])
         if (names == names[place]).sum() > 1:
             gains[place] = {int(m): 2.0 if names[m] == names[place] else 1.0 for m in mates if m != place}
-    two_levels = np.full(len(same), topic[0] is not None)
     return LabelledSet(
-        name=path.name.split(".")[0], story=story, gains=gains, pairs=pairs, evidence=evidence, same=same, related=related,
-        judged=two_levels, stands_for=np.ones(len(same)),
+        name=path.name.split(".")[0], story=story, gains=gains, pairs=pairs, evidence=evidence, same=same,
+        stands_for=np.ones(len(same)),
     )  # fmt: skip
 
 
@@ -142,10 +136,6 @@ def load_sample() -> LabelledSet:
     names = np.array(story)
     same = names[pairs.left] == names[pairs.right]
     gains = {place[a]: {place[b]: float(grade) for b, grade in others.items()} for a, others in truth["related"].items()}
-    related, judged = same.copy(), np.zeros(len(same), np.bool_)
-    for number, (left, right) in enumerate(zip(pairs.left.tolist(), pairs.right.tolist(), strict=True)):
-        related[number] |= bool(gains.get(left, {}).get(right) or gains.get(right, {}).get(left))
-        judged[number] = left in gains or right in gains
     return LabelledSet(
         name="newsroom",
         story=story,
@@ -153,8 +143,6 @@ def load_sample() -> LabelledSet:
         pairs=pairs,
         evidence=evidence,
         same=same,
-        related=related,
-        judged=judged,
         stands_for=np.ones(len(same)),
     )
 
@@ -177,23 +165,14 @@ def load_judged(path: Path) -> LabelledSet:
     return LabelledSet(
         name=name, story=[], gains={}, pairs=Pairs(one, other),
         evidence=evidence_of(views, one, views, other, archive.background),
-        same=grade == 2, related=grade > 0, judged=grade >= 0, stands_for=np.array([float(row["stands_for"]) for row in judged]),
+        same=grade == 2, stands_for=np.array([float(row["stands_for"]) for row in judged]),
     )  # fmt: skip
 
 
-def learn(sets: list[LabelledSet], features: dict[str, tuple[str, ...]] = FEATURES) -> Weights:
-    """A logistic regression for each probability; every set weighs the same."""
+def learn(sets: list[LabelledSet], features: tuple[str, ...] = FEATURES) -> Weights:
+    """A logistic regression for P(same story); every set weighs the same. P(related) is the shipped one."""
     everything = [(s.evidence, s.same, s.stands_for) for s in sets]
-    judged = [(only(s.evidence, s.judged), s.related[s.judged], s.stands_for[s.judged]) for s in sets if s.judged.any()]
-    return {
-        "same_story": regression(everything, features["same_story"]),
-        "related": regression(judged, features["related"]),
-    }
-
-
-def only(evidence: Evidence, chosen: NDArray[np.bool_]) -> Evidence:
-    """The evidence on some of the pairs."""
-    return replace(evidence, **{name: getattr(evidence, name)[chosen] for name in Evidence.__slots__})
+    return {"same_story": regression(everything, features), "related": dict(shipped_weights().related)}
 
 
 def regression(
@@ -233,7 +212,7 @@ def threads_f1(one: LabelledSet, same_story: NDArray[np.float32], join: float) -
 def results(one: LabelledSet, weights: Weights) -> dict[str, float]:
     """nDCG@5, calibration error and B-cubed F1 by joining limit."""
     scores = score(one.evidence, Known.from_json(weights))
-    row = {"nDCG@5": ndcg_of(one, scores.related), "ECE": calibration_error(scores.same_story, one.same)}
+    row = {"nDCG@5": ndcg_of(one, scores.nearness), "ECE": calibration_error(scores.same_story, one.same)}
     return row | {f"B3@{cut}": threads_f1(one, scores.same_story, cut) for cut in CUTS}
 
 
@@ -261,9 +240,8 @@ def ablation_of_lists(sets: list[LabelledSet]) -> dict[str, dict[str, float]]:
 def ablation_of_threads(sets: list[LabelledSet], streams: list[LabelledSet]) -> dict[str, dict[str, float]]:
     """B-cubed F1 of threads with weights learned on all sets without one feature."""
     rows = {}
-    for left_out in (None, *FEATURES["same_story"][1:]):
-        kept = tuple(name for name in FEATURES["same_story"] if name != left_out)
-        weights = learn(sets + streams, FEATURES | {"same_story": kept})
+    for left_out in (None, *FEATURES[1:]):
+        weights = learn(sets + streams, tuple(name for name in FEATURES if name != left_out))
         title = f"no {left_out}" if left_out else "all"
         rows[title] = {s.name: threads_f1(s, score(s.evidence, Known.from_json(weights)).same_story, LINKING.join) for s in sets}
     return rows
@@ -328,7 +306,9 @@ def main() -> None:
             "shipped": shipped,
         }
         rounded_provenance = json.loads(json.dumps(provenance), parse_float=lambda text: round(float(text), 3))
-        WEIGHTS.write_text(json.dumps({"weights": weights, "provenance": rounded_provenance}, indent=1) + "\n", encoding="utf-8")
+        kept = json.loads(WEIGHTS.read_text(encoding="utf-8"))["provenance"]["related"]
+        known = {"weights": weights, "provenance": rounded_provenance | {"related": kept}}
+        WEIGHTS.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -274,7 +274,6 @@ def test_apply_changes_the_probabilities_to_those_of_the_weights(index: Path, go
     logs += 0.2 * np.log((evidence["burst"] or 0.0) + 0.05)
     bare = evidence["bare"] or 0.0
     logit = of["intercept"] + of["merit"] * logs + of["bare"] * bare
-    logit += of["closeness"] * np.log(closeness + 0.03)
     logit += sum(of[name] * np.log1p(evidence[name] or 0.0) for name in ("words", "usual_words"))
     long = np.clip(((evidence["words"] or 0.0) - 40) / 80, 0, 1)
     logit += of["cross"] * np.log(long * (evidence["cross"] or 0.0) + (1 - long) * closeness + 0.03)

@@ -78,11 +78,6 @@ LEAST_CROSS = 0.03
 """Added to `cross` before the logarithm: below it is noise."""
 
 
-def log_closeness(evidence: Evidence) -> Array:
-    """(n,) log of `closeness`: like `merit`, but without time and names, since background is older and has other people."""
-    return np.asarray(np.log(closeness(evidence) + DEFAULT.least_closeness), np.float32)
-
-
 SHORT_WORDS, LONG_WORDS = 40.0, 120.0
 """Distinct terms of the longer text up to which the lead is as good as the whole, and from which it is a part of its own."""
 
@@ -123,7 +118,6 @@ def template(evidence: Evidence) -> Array:
 
 FEATURES: Mapping[str, Callable[[Evidence], Array]] = {
     "merit": merit,
-    "closeness": log_closeness,
     "cross": log_cross,
     "words": log_words,
     "usual_words": log_usual_words,
@@ -137,7 +131,7 @@ FEATURES: Mapping[str, Callable[[Evidence], Array]] = {
 
 NAMES = ("intercept", *FEATURES)
 
-SINCE_0_1_0 = ("closeness", "cross", "words", "usual_words", "template")
+SINCE_0_1_0 = ("cross", "words", "usual_words", "template")
 """Features that weights of version 0.1.0 do not have; they weigh nothing there."""
 
 
