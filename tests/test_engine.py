@@ -1157,3 +1157,21 @@ def test_info_says_when_a_rebuild_is_worth_it(tmp_path: Path, monkeypatch: pytes
     engine.rebuild()
     assert engine.info()["rebuild"] == "not needed"
     assert threads_of(engine) == planted(articles)
+
+
+def test_time_is_no_evidence_on_articles_that_do_not_age(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recipe has no days to any other article, whether it was built or added, in a fresh process too; reports keep theirs."""
+    monkeypatch.setattr(updating, "OUTGROWN_AT_MOST", 0)  # so that an add is no build
+    recipes = [report(f"r{number}", "story 0", float(number), section="Recipes") for number in range(2)]
+    engine = Recommender.build([*ARTICLES, recipes[0]], tmp_path / "index", evergreen=["Recipes"])
+    engine.add(recipes[1:])
+    apart = engine.explain("r0", "s00a2").evidence["time"]
+    assert [one.score for one in engine.related("r1", 20, profile="similar") if one.id == "s00a2"] == [
+        pytest.approx(engine.explain("r1", "s00a2").score, abs=1e-4)
+    ]
+    assert apart == 0
+    for opened in (engine, Recommender.open(tmp_path / "index")):
+        for recipe in recipes:
+            assert opened.explain(recipe.id, "s00a0").evidence["days_apart"] is None
+        assert opened.explain("s00a0", "s00a2").evidence["days_apart"] == 2
+    assert Recommender.open(tmp_path / "index").check() == []
