@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import EncoderError
+from recommender.pipeline.models import resolve_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -67,7 +68,7 @@ class TransformerEncoder:
     """A sentence-transformers model that turns articles into unit vectors; the same text, the same vector."""
 
     name: str
-    """The model as it was asked for: a name of the hub or a folder."""
+    """A name of the hub, or the absolute path of a folder."""
     revision: str
     """What identifies the weights: the commit of a hub model, a digest of a local folder's files."""
     dimensions: int
@@ -85,6 +86,7 @@ class TransformerEncoder:
         What is on this disk is used without asking the network. Code that a model brings along is never run.
         Raises `EncoderError` where there is no such model, it is damaged, or it can be neither found nor fetched.
         """
+        full_name = resolve_model(name)
         with _quiet():
             try:
                 _check_device(device)
@@ -94,7 +96,7 @@ class TransformerEncoder:
                 prompt = _document_prompt(model)
                 probe = np.asarray(model.encode_document(["probe"], prompt=prompt, show_progress_bar=False))
                 encoder = cls(
-                    name=name, revision=revision, dimensions=probe.shape[1], prompt=prompt, limit=_limit(model), model=model
+                    name=full_name, revision=revision, dimensions=probe.shape[1], prompt=prompt, limit=_limit(model), model=model
                 )
                 _check(encoder)
             except EncoderError:
