@@ -1,4 +1,4 @@
-"""Step 4 of 8: what --model was given -> the full name of a model. Imports no heavy library."""
+"""Step 4 of 8: what --model was given -> the full name of a model. Imports no heavy library: a wrong name is refused at once."""
 
 from __future__ import annotations
 
@@ -6,22 +6,42 @@ from pathlib import Path
 
 from recommender.errors import EncoderError
 
+MODEL_FILES = ("modules.json", "config.json")
+"""A model folder holds one of these: the first from sentence-transformers, the second from transformers."""
+
 
 def resolve_model(name: str) -> str:
     """The absolute path of a model folder, or the name of a hub model as given. Resolving a resolved name changes nothing.
 
-    An index stores this, so that it can be used from any working directory. Raises `EncoderError` for a folder that cannot
-    be read.
+    An index stores this, so that it can be used from any working directory. Raises `EncoderError` for a folder without a
+    model, and for a path where there is no folder. Whether the hub has such a model is not looked up.
     """
     folder = _folder(name)
-    return name if folder is None else str(folder)
+    if folder is not None:
+        if not any((folder / file).is_file() for file in MODEL_FILES):
+            reason = "this folder holds no sentence-transformers model (no modules.json in it)"
+            raise EncoderError(f"model {name!r}: {reason}; name the folder that has one, or a model of the Hugging Face hub")
+        return str(folder)
+    if _is_path(name):
+        raise EncoderError(no_such_folder(name))
+    return name
+
+
+def no_such_folder(name: str) -> str:
+    """The message for a name that is neither a folder nor possible on the hub."""
+    return f"model {name!r}: no such folder, and no possible name of a model on the Hugging Face hub; check the path"
 
 
 def _folder(name: str) -> Path | None:
     """The existing folder of that name, absolute, without links; None where there is none."""
     try:
         folder = Path(name).expanduser()
-        return folder.resolve() if folder.is_dir() else None
+        return folder.resolve() if name and folder.is_dir() else None
     except (OSError, RuntimeError) as error:  # no permission, a name too long, "~nobody"
         reason = f"it cannot be loaded ({error})"
         raise EncoderError(f"model {name!r}: {reason}; download it again or name another with --model") from error
+
+
+def _is_path(name: str) -> bool:
+    """Whether a name cannot be one of the hub, where models are called NAME or OWNER/NAME."""
+    return not name or name.startswith((".", "/", "~")) or name.count("/") > 1

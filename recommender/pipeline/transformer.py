@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import EncoderError
-from recommender.pipeline.models import resolve_model
+from recommender.pipeline.models import no_such_folder, resolve_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -90,7 +90,7 @@ class TransformerEncoder:
         with _quiet():
             try:
                 _check_device(device)
-                model, revision = _open(name, device)
+                model, revision = _open(full_name, device)
                 if model.device.type == "cpu":
                     model.float()  # half precision is slower than single on most processors
                 prompt = _document_prompt(model)
@@ -234,11 +234,8 @@ def _unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _open(name: str, device: str | None) -> tuple[SentenceTransformer, str]:
     """The model and what identifies its weights: a folder, else what the hub's cache on this disk has, else the hub."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not any((folder / file).is_file() for file in ("modules.json", "config.json")):
-            reason = "this folder holds no sentence-transformers model (no modules.json in it)"
-            raise EncoderError(f"model {name!r}: {reason}; name the folder that has one, or a model of the Hugging Face hub")
+    folder = Path(name)
+    if folder.is_absolute():  # `resolve_model` has found it
         return _load(str(folder), device, offline=True), _digest(folder)
     repo = _repo(name)
     if snapshot := _snapshot(repo):
@@ -270,8 +267,7 @@ def _repo(name: str) -> str:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        reason = "no such folder, and no possible name of a model on the Hugging Face hub"
-        raise EncoderError(f"model {name!r}: {reason}; check the path") from error
+        raise EncoderError(no_such_folder(name)) from error
     return repo
 
 
