@@ -9,13 +9,25 @@ from recommender.errors import EncoderError
 MODEL_FILES = ("modules.json", "config.json")
 """A model folder holds one of these: the first from sentence-transformers, the second from transformers."""
 
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+"""Links English articles that tell one story in other words. 384 dimensions, 90 MB; about 90 ms per article of 310 words
+on one CPU core."""
+
+MULTILINGUAL = "intfloat/multilingual-e5-small"
+"""Links articles across languages. 384 dimensions, 470 MB; twice the time of `MINILM`."""
+
+SHORT_NAMES = {"minilm": MINILM, "multilingual": MULTILINGUAL}
+"""What --model accepts in place of a full name. A folder of such a name is written ./minilm."""
+
 
 def resolve_model(name: str) -> str:
-    """The absolute path of a model folder, or the name of a hub model as given. Resolving a resolved name changes nothing.
+    """The absolute path of a model folder, or the full name of a hub model. Resolving a resolved name changes nothing.
 
     An index stores this, so that it can be used from any working directory. Raises `EncoderError` for a folder without a
     model, and for a path where there is no folder. Whether the hub has such a model is not looked up.
     """
+    if name in SHORT_NAMES:
+        return SHORT_NAMES[name]
     folder = _folder(name)
     if folder is not None:
         if not any((folder / file).is_file() for file in MODEL_FILES):
