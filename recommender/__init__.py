@@ -17,6 +17,7 @@ The way of the data, which is the way of the imports:
     pipeline/content.py      2  Article -> Content                      plain text without repeated lines
     pipeline/terms.py        3  the terms of an archive                 what is known of each, what each weighs
     pipeline/counting.py     3  Content -> counts of terms              words, names, numbers
+    pipeline/models.py       4  what --model was given -> the full name of a model
     pipeline/embedding.py    4  Content, terms -> unit vectors          LSA, fitted on the archive
     pipeline/transformer.py  4  the same by a sentence-transformers model
     pipeline/index.py        5  vectors -> neighbours                   FAISS

@@ -57,11 +57,11 @@ class Recommender:
     ) -> Recommender:
         """A new index of these articles, in place of one that is there; readers see the old one until it is complete.
 
-        `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model by hub name or folder. `weights` is a
-        file that `tune` has written; without it the score has the shipped ones. `evergreen` names sections whose articles do not
-        age (recipes, guides): time is no evidence for or against them. Of two articles with one id the later
-        counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their total (0
-        where it is not known).
+        `model` is `lsa`, fitted on the archive itself, or a sentence-transformers model: `minilm`, `multilingual`, another by hub
+        name, or a folder. `weights` is a file that `tune` has written; without it the score has the shipped ones. `evergreen`
+        names sections whose articles do not age (recipes, guides): time is no evidence for or against them. Of two articles with
+        one id the later counts, and `notice` is told so. `progress` is called with a stage, the articles done in it, and their
+        total (0 where it is not known).
         """
         from recommender.judging.tuning import read_weights
         from recommender.writing import building, writer

@@ -15,8 +15,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from recommender.engine import Recommender
-from recommender.errors import TooManyRemovalsError, UnreadableSourceError
+from recommender.errors import EncoderError, TooManyRemovalsError, UnreadableSourceError
 from recommender.pipeline.articles import Article
+from recommender.pipeline.embedding import full_name
 from recommender.sources.addresses import plain_address
 from recommender.sources.changes import Inquiry, changes_at
 from recommender.sources.http import Client, Manners
@@ -98,9 +99,16 @@ def sync(source: str, folder: Path, options: SyncOptions | None = None) -> Synce
 
 def _say_model(folder: Path, options: SyncOptions) -> None:
     own = read_manifest(folder).get("model") if (folder / MANIFEST).exists() else options.model
-    if options.model not in (None, own):
+    if options.model is not None and own not in (options.model, _full_name_if_any(options.model)):
         why = f"this index was made with the model {own} and keeps it, so --model {options.model} is not used"
         options.notice(f"{folder}: {why}; `recommender rebuild --model {options.model}` changes it")
+
+
+def _full_name_if_any(model: str) -> str | None:
+    """The full name of a model; None where there is no such model, which does not matter to an index that has its own."""
+    with contextlib.suppress(EncoderError):
+        return full_name(model)
+    return None
 
 
 def _written(articles: Sequence[Article], folder: Path, options: SyncOptions, key: str) -> Synced:

@@ -15,7 +15,7 @@ import recommender
 ROOT = Path(recommender.__file__).parent
 MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
 STEPS = (
-    *("articles", "formats", "reading", "content", "terms", "counting", "embedding", "transformer", "index"),
+    *("articles", "formats", "reading", "content", "terms", "counting", "models", "embedding", "transformer", "index"),
     *("candidates", "products", "evidence", "scoring", "linking", "rules", "overruling", "history", "wording", "ranking"),
 )
 PIPELINE = [f"pipeline/{step}.py" for step in STEPS]

@@ -931,6 +931,20 @@ def test_a_sentence_transformers_model_serves_the_whole_pipeline(model: Path, tm
 
 
 @pytest.mark.slow
+def test_an_index_finds_its_model_folder_from_any_working_directory(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Built and rebuilt with a relative model folder, an index stores the absolute path and takes articles from elsewhere."""
+    articles, index = vocabulary_news(), tmp_path / "index"
+    monkeypatch.chdir(model.parent)
+    engine = Recommender.build(articles[:-2], index, model=model.name)
+    assert (engine.info()["model"], read_manifest(index)["model"]) == (str(model.resolve()), str(model.resolve()))
+    engine.rebuild(model=f"./{model.name}")
+    monkeypatch.chdir(tmp_path)
+    assert Recommender.open(index).add(articles[-2:]).added == 2
+
+
+@pytest.mark.slow
 def test_a_model_that_has_changed_since_the_build_is_refused(model: Path, tmp_path: Path) -> None:
     """Vectors of two models are never mixed: add and drafts stop with one error; what is stored can still be read."""
     folder, index = Path(shutil.copytree(model, tmp_path / "model")), tmp_path / "index"

@@ -57,7 +57,10 @@ EvergreenOption = Annotated[
 def build(
     sources: SourcesArgument,
     index: IndexOption = DEFAULT_INDEX,
-    model: Annotated[str, typer.Option(metavar="NAME", help="lsa, or a sentence-transformers model by name or folder.")] = "lsa",
+    model: Annotated[
+        str,
+        typer.Option(metavar="NAME", help="lsa, minilm, multilingual, or a sentence-transformers model by name or folder."),
+    ] = "lsa",
     weights: Annotated[Path | None, typer.Option(metavar="FILE", help="Weights that `tune` wrote.", show_default=False)] = None,
     evergreen: EvergreenOption = None,
     format: SourceFormatOption = None,

@@ -17,6 +17,7 @@ from scipy import sparse
 
 from recommender.errors import EncoderError
 from recommender.pipeline.content import Content
+from recommender.pipeline.models import resolve_model
 from recommender.pipeline.terms import TermCounts, Vocabulary, damped, idf_of, unit_rows
 
 Progress = Callable[[int, int], None]
@@ -61,7 +62,7 @@ class Encoder(Protocol):
     """What turns articles into vectors."""
 
     name: str
-    """As given with --model."""
+    """`lsa`, a hub name or the absolute path of a folder."""
     revision: str
     """Identifies the weights: two encoders of one name and revision give the same vectors."""
     dimensions: int
@@ -192,6 +193,11 @@ def open_encoder(name: str, revision: str, state: bytes, vocabulary: Vocabulary,
             " bring that one back, or build the index again"
         )
     return encoder
+
+
+def full_name(name: str) -> str:
+    """What an index stores of the model given with --model: `lsa`, a hub name or the absolute path of a folder."""
+    return name if name == LSA else resolve_model(name)
 
 
 def load_model(name: str, *, device: str | None = None) -> Encoder:

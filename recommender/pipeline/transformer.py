@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recommender.errors import EncoderError
+from recommender.pipeline.models import no_such_folder, resolve_model
 
 if TYPE_CHECKING:
     from sentence_transformers import SentenceTransformer
@@ -67,7 +68,7 @@ class TransformerEncoder:
     """A sentence-transformers model that turns articles into unit vectors; the same text, the same vector."""
 
     name: str
-    """The model as it was asked for: a name of the hub or a folder."""
+    """A name of the hub, or the absolute path of a folder."""
     revision: str
     """What identifies the weights: the commit of a hub model, a digest of a local folder's files."""
     dimensions: int
@@ -85,16 +86,17 @@ class TransformerEncoder:
         What is on this disk is used without asking the network. Code that a model brings along is never run.
         Raises `EncoderError` where there is no such model, it is damaged, or it can be neither found nor fetched.
         """
+        full_name = resolve_model(name)
         with _quiet():
             try:
                 _check_device(device)
-                model, revision = _open(name, device)
+                model, revision = _open(full_name, device)
                 if model.device.type == "cpu":
                     model.float()  # half precision is slower than single on most processors
                 prompt = _document_prompt(model)
                 probe = np.asarray(model.encode_document(["probe"], prompt=prompt, show_progress_bar=False))
                 encoder = cls(
-                    name=name, revision=revision, dimensions=probe.shape[1], prompt=prompt, limit=_limit(model), model=model
+                    name=full_name, revision=revision, dimensions=probe.shape[1], prompt=prompt, limit=_limit(model), model=model
                 )
                 _check(encoder)
             except EncoderError:
@@ -232,11 +234,8 @@ def _unit_rows(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _open(name: str, device: str | None) -> tuple[SentenceTransformer, str]:
     """The model and what identifies its weights: a folder, else what the hub's cache on this disk has, else the hub."""
-    folder = Path(name).expanduser()
-    if folder.is_dir():
-        if not any((folder / file).is_file() for file in ("modules.json", "config.json")):
-            reason = "this folder holds no sentence-transformers model (no modules.json in it)"
-            raise EncoderError(f"model {name!r}: {reason}; name the folder that has one, or a model of the Hugging Face hub")
+    folder = Path(name)
+    if folder.is_absolute():  # `resolve_model` has found it
         return _load(str(folder), device, offline=True), _digest(folder)
     repo = _repo(name)
     if snapshot := _snapshot(repo):
@@ -268,8 +267,7 @@ def _repo(name: str) -> str:
     try:
         validate_repo_id(repo)
     except HFValidationError as error:
-        reason = "no such folder, and no possible name of a model on the Hugging Face hub"
-        raise EncoderError(f"model {name!r}: {reason}; check the path") from error
+        raise EncoderError(no_such_folder(name)) from error
     return repo
 
 

@@ -22,7 +22,7 @@ from recommender.errors import RecommenderError
 from recommender.pipeline.articles import Article
 from recommender.pipeline.content import BoilerplateCounter, Content, plain_text, plain_title
 from recommender.pipeline.counting import count_terms
-from recommender.pipeline.embedding import LSA, LsaEncoder, load_model, rounded
+from recommender.pipeline.embedding import LSA, LsaEncoder, full_name, load_model, rounded
 from recommender.pipeline.evidence import background_of
 from recommender.pipeline.index import VectorIndex
 from recommender.pipeline.scoring import Weights, shipped_weights
@@ -60,6 +60,7 @@ def build(
     The weights are the shipped ones unless some are given, whatever the index had before. `evergreen` names the sections
     whose articles do not age.
     """
+    model = full_name(model)
     with sole_writer(folder, options):
         previous, tuned = _known_before(folder, options)
         if tuned and weights is None:
@@ -71,6 +72,7 @@ def build(
 def rebuild(folder: Path, to: Path, model: str | None, options: WriteOptions) -> Written:
     """Make an index anew of the articles that it holds, in its place or in another folder; with its model unless one is given."""
     read_manifest(folder)
+    model = None if model is None else full_name(model)
     with sole_writer(to, options), contextlib.closing(Store.open(folder)) as store:
         settings = settings_of(store)
         settings = replace(settings, model=settings.model if model is None else model)

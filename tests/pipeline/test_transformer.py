@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from safetensors.torch import load_file, save_file
 from sentence_transformers import SentenceTransformer
 from tokenizers import Tokenizer
 
+from recommender import Article, Recommender
 from recommender.errors import EncoderError
 from recommender.pipeline import transformer
 from recommender.pipeline.content import Content
@@ -306,6 +307,43 @@ def test_a_folder_that_is_not_there_is_one_line(name: str) -> None:
     """What can be no name of the hub is said to be no folder, without asking the network."""
     with pytest.raises(EncoderError, match="no such folder"):
         TransformerEncoder.load(name)
+
+
+REFUSE = """
+import sys
+from recommender.errors import EncoderError
+from recommender.pipeline.transformer import TransformerEncoder
+for name in sys.argv[1:]:
+    try:
+        TransformerEncoder.load(name)
+    except EncoderError as error:
+        print(error)
+print(*({"torch", "transformers", "sentence_transformers"} & set(sys.modules)))
+"""
+
+
+def test_a_wrong_model_folder_is_refused_without_torch(tmp_path: Path) -> None:
+    """In a fresh process, paths without a folder, folders without a model and '' are refused before torch is imported."""
+    missing = ["/no/such/folder", "./missing", "../missing", "~/missing/model", "models/of/mine", ""]
+    lines = run_python(REFUSE, {"HOME": str(tmp_path)}, *missing, str(tmp_path)).stdout.splitlines()
+    no_folder = "no such folder, and no possible name of a model on the Hugging Face hub; check the path"
+    no_model = (
+        "this folder holds no sentence-transformers model (no modules.json in it); "
+        "name the folder that has one, or a model of the Hugging Face hub"
+    )
+    assert lines == [*(f"model {name!r}: {no_folder}" for name in missing), f"model {str(tmp_path)!r}: {no_model}", ""]
+
+
+def test_a_wrong_model_folder_is_refused_before_an_article_is_read(tmp_path: Path) -> None:
+    """A build with it reads nothing of its source and makes no index."""
+
+    def articles() -> Iterator[Article]:
+        pytest.fail("an article was read")
+        yield
+
+    with pytest.raises(EncoderError, match="no such folder"):
+        Recommender.build(articles(), tmp_path / "index", model="./missing")
+    assert not (tmp_path / "index").exists()
 
 
 @pytest.mark.parametrize("device", ["quark", "cuda:99"])

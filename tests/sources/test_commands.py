@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from recommender.cli import app
+from recommender.storage.folder import MANIFEST
 from tests.sources.exports import rss
 from tests.sources.site import Site
 
@@ -89,7 +91,7 @@ def test_a_sync_makes_an_index_with_the_model_that_is_named(site: Site, tmp_path
     refused = run("sync", site.address, "--index", tmp_path / "a", "--model", str(tmp_path / "no-model"), "--rate", "1000")
     assert refused.code == 1
     assert "no-model" in refused.lines[-1]
-    assert not (tmp_path / "a" / "index.json").exists()
+    assert not (tmp_path / "a" / MANIFEST).exists()
     run("sync", site.address, "--index", tmp_path / "b", "--model", "lsa", "--rate", "1000")
     again = run("sync", site.address, "--index", tmp_path / "b", "--model", "other", "--rate", "1000")
     assert again.code == 0
@@ -98,6 +100,22 @@ def test_a_sync_makes_an_index_with_the_model_that_is_named(site: Site, tmp_path
         "`recommender rebuild --model other` changes it"
     )
     assert not any("--model" in line for line in run("sync", site.address, "--index", tmp_path / "b", "--model", "lsa").lines)
+
+
+def test_a_sync_knows_the_model_folder_of_an_index_by_its_relative_path(
+    site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An index whose model is a folder is synced with that folder's relative path, and no other model is reported."""
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "modules.json").write_text("[]")
+    first = run("sync", site.address, "--index", tmp_path / "b", "--rate", "1000")
+    assert first.code == 0, first.lines
+    manifest = tmp_path / "b" / MANIFEST
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "model": str((tmp_path / "model").resolve())}))
+    monkeypatch.chdir(tmp_path)
+    again = run("sync", site.address, "--index", "b", "--model", "./model", "--rate", "1000")
+    assert again.code == 0
+    assert not any("--model" in line for line in again.lines)
 
 
 def test_what_is_left_out_is_told_once_with_its_reason(site: Site, tmp_path: Path) -> None:
