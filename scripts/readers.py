@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from recommender import Recommender, RelatedList, StoryThread
 from recommender.answers import Profile
+from recommender.pipeline.overruling import CHOSEN
 from recommender.pipeline.rules import Rule
 
 PAUSE = 0.002
@@ -229,8 +230,8 @@ def faults_of_list(found: RelatedList, profile: Profile, rules: Iterable[Rule]) 
             yield f"{found.id} shows {item.id} with a score of {item.score}"
         if profile == "sidebar" and item.relation == "duplicate" and item.id not in pins:
             yield f"{found.id} shows its copy {item.id}"
-    scores = [item.score for item in found.items]
-    if profile == "sidebar" and not pins and scores != sorted(scores, reverse=True):
+    scores = [item.score for item in found.items if CHOSEN not in item.reasons]  # pins may be newer than the rules
+    if profile == "sidebar" and scores != sorted(scores, reverse=True):
         yield f"{found.id} is not in the order of the scores"
     if pins and shown[:1] != pins[:1]:
         yield f"{found.id} does not begin with {pins}: {shown}"

@@ -11,6 +11,7 @@ import pytest
 
 from recommender import Article, Recommender, RelatedList, StoryThread
 from recommender.answers import Profile, Related, Relation, ThreadChange, ThreadPlace
+from recommender.pipeline.overruling import CHOSEN
 from recommender.pipeline.rules import Rule, parse_rule
 from recommender.writing import updating
 from scripts.measure_replay import replay, unlogged
@@ -82,7 +83,7 @@ def item(article: str, thread: str | None, relation: Relation, score: float = 0.
 
 RULES = [parse_rule("pin a p"), parse_rule("never b a")]
 MATE = item("m", "t", "same-story", 0.8)
-PINNED = item("p", "u", "related")
+PINNED = replace(item("p", "u", "related", 0.1), reasons=(CHOSEN,))
 LIST = RelatedList(id="a", thread=ThreadPlace(id="t", label="label", position=1, size=2), items=(PINNED, MATE))
 
 
@@ -105,7 +106,7 @@ def test_a_list_as_it_should_be_has_no_faults() -> None:
         (replace(LIST, thread=ThreadPlace(id="t", label="label", position=1, size=1)), "sidebar", "no such place"),
         (replace(LIST, items=(PINNED, item("m", "t", "same-story", 1.1))), "sidebar", "score of 1.1"),
         (replace(LIST, items=(PINNED, item("c", "t", "duplicate"))), "sidebar", "its copy c"),
-        (replace(LIST, items=(MATE, PINNED)), "similar", "order of the scores"),
+        (replace(LIST, items=(PINNED, MATE, item("n", "t", "same-story"))), "sidebar", "order of the scores"),
         (replace(LIST, items=(MATE, PINNED)), "sidebar", "does not begin with"),
         (replace(LIST, items=()), "sidebar", "does not begin with"),
         (replace(LIST, items=(PINNED, item("b", None, "related"))), "sidebar", "never to be"),
