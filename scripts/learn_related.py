@@ -26,7 +26,7 @@ from sklearn.linear_model import LogisticRegression
 
 from recommender.evaluation import ndcg_at_k
 from recommender.pipeline.candidates import Pairs, pairs_in, unique_codes
-from recommender.pipeline.evidence import Evidence, evidence_of
+from recommender.pipeline.evidence import Background, Evidence, Views, evidence_of
 from recommender.pipeline.linking import thread_groups
 from recommender.pipeline.ranking import DEFAULT, Candidates, RankingConfig, is_duplicate, sidebar
 from recommender.pipeline.scoring import FEATURES, NAMES, features, probability, score, shipped_weights
@@ -92,7 +92,7 @@ def load(name: str, rows: list[dict[str, object]], grades: Mapping[str, Mapping[
     views = archive.views()
     codes = archive.nominated(np.arange(len(rows)), views)
     pairs = pairs_in(codes)
-    evidence, same_story = _in_blocks(archive.views(), pairs, archive.background)
+    evidence, same_story = _in_blocks(views, pairs, archive.background)
     threads = np.zeros(len(rows), np.int64)
     for number, group in enumerate(thread_groups(len(rows), pairs, same_story), 1):
         threads[group] = number
@@ -118,7 +118,8 @@ def load(name: str, rows: list[dict[str, object]], grades: Mapping[str, Mapping[
     )  # fmt: skip
 
 
-def _in_blocks(views, pairs: Pairs, background) -> tuple[Evidence, NDArray[np.float32]]:  # type: ignore[no-untyped-def]
+def _in_blocks(views: Views, pairs: Pairs, background: Background) -> tuple[Evidence, NDArray[np.float32]]:
+    """(the evidence on the pairs, P(same story)), found a block after another to bound the memory."""
     parts = []
     for start in range(0, len(pairs.left), 100_000):
         part = slice(start, start + 100_000)

@@ -155,10 +155,11 @@ class Archive:
 
     def views(self, places: NDArray[np.int64] | None = None) -> Views:
         """What is compared of the articles at these places, in this order; of all where none are given."""
-        days = np.where(self._ageless.values, np.nan, self.days)
         if places is None:
+            days = np.where(self._ageless.values, np.nan, self.days)
             return self.views_of(self.counts_of(np.arange(len(self.rows))), self.vocabulary, self.vectors, days)
-        return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], days[places])
+        days = np.where(self._ageless.values[places], np.nan, self.days[places])
+        return self.views_of(self.counts_of(places), self.vocabulary, self.vectors[places], days)
 
     def views_of(
         self, counts: TermCounts, vocabulary: Vocabulary, vectors: NDArray[np.float32], days: NDArray[np.float64]

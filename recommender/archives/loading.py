@@ -63,7 +63,9 @@ def load(store: Store, *, device: str | None = None) -> Archive:
 
 def _background(meta: Mapping[str, object], counts: TermCounts) -> Background:
     """What the index was built with. Version 0.1.0 did not keep the usual number of words: it is counted anew."""
-    words = meta.get("usual_words", np.median(np.diff(counts.text.indptr)) if len(counts) else 0)
+    words = meta.get("usual_words")
+    if words is None:
+        words = np.median(np.diff(counts.text.indptr)) if len(counts) else 0
     return Background(cosine=float(str(meta["usual_cosine"])), fade=float(str(meta["usual_fade"])), words=float(str(words)))
 
 
