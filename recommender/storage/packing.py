@@ -48,21 +48,25 @@ def packed(columns: Columns) -> bytes:
 
 def columns_of(blob: bytes) -> Columns:
     """What `packed` has made; ValueError where it is not what was written."""
-    checksum, n = HEAD.unpack_from(blob) if len(blob) >= HEAD.size else (0, 0)
-    if not HEAD.size + sum(SIZES) * n <= len(blob) or zlib.crc32(memoryview(blob)[4:]) != checksum:
-        raise ValueError("links that are not what was written")
+    n = _count(blob, sum(SIZES))
     ends = [HEAD.size + n * size for size in itertools.accumulate(SIZES, initial=0)]
     others, scores, same, nearness, relations, similar, sidebar = [blob[begin:end] for begin, end in itertools.pairwise(ends)]
     return Columns(others, scores, same, nearness, relations, similar, sidebar, reasons=blob[ends[-1] :])
 
 
+def _count(blob: bytes, link_size: int) -> int:
+    """The number of links in a blob whose links take so many bytes each; ValueError where it is not what was written."""
+    checksum, n = HEAD.unpack_from(blob) if len(blob) >= HEAD.size else (0, 0)
+    if not HEAD.size + link_size * n <= len(blob) or zlib.crc32(memoryview(blob)[4:]) != checksum:
+        raise ValueError("links that are not what was written")
+    return int(n)
+
+
 def refolded(blob: bytes) -> bytes:
     """A blob of format 3, which had no nearness and ordered `similar` by the score, as one of today; ValueError as above."""
-    n = HEAD.unpack_from(blob)[1] if len(blob) >= HEAD.size else 0
+    n = _count(blob, sum(SIZES) - SIZES[3])
     end = HEAD.size + 12 * n
     scores = blob[HEAD.size + 4 * n : HEAD.size + 8 * n]
-    if len(blob) < HEAD.size + 15 * n or zlib.crc32(memoryview(blob)[4:]) != HEAD.unpack_from(blob)[0]:
-        raise ValueError("links that are not what was written")
     content = blob[4:end] + scores + blob[end:]
     return struct.pack("<I", zlib.crc32(content)) + content
 
